@@ -1,0 +1,85 @@
+"""What a stored model contains, its checksums, and how it is loaded: only whole and unchanged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bento_service.engines import OnnxEngine
+from bento_service.errors import ArtifactError
+from bento_service.reader import Reader, ReaderSettings
+from bento_service.tokenization import TextTokenizer
+
+GRAPH = "model.onnx"
+TOKENIZER = "tokenizer.json"
+READER = "reader.json"
+METRICS = "metrics.json"
+PROVENANCE = "provenance.json"
+CHECKSUMS = "SHA256SUMS"
+FILES = (GRAPH, TOKENIZER, READER, METRICS, PROVENANCE)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified model folder. provenance: base model, data, settings, versions, commit, as `train` wrote them."""
+
+    folder: Path
+    settings: ReaderSettings
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def reader(self, *, threads: int | None = None) -> Reader:
+        """Load the graph and the tokenizer; `threads` is the engine's (None: all the CPUs granted)."""
+        tokenizer = TextTokenizer.from_file(self.folder / TOKENIZER)
+        return Reader(tokenizer, OnnxEngine(self.folder / GRAPH, threads=threads), self.settings)
+
+
+def seal(folder: Path) -> None:
+    """Write SHA256SUMS over the folder's files, in the format that `sha256sum -c` reads."""
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in FILES]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
+
+
+def load(folder: Path) -> Artifact:
+    """Verify every file of a stored model against its checksum and read its settings.
+
+    Raises ArtifactError naming the file that is missing, changed or unreadable.
+    """
+    _verify(folder)
+    try:
+        settings = ReaderSettings.model_validate_json((folder / READER).read_bytes())
+        metrics = json.loads((folder / METRICS).read_bytes())
+        provenance = json.loads((folder / PROVENANCE).read_bytes())
+    except (ValidationError, ValueError) as error:
+        raise ArtifactError(f"stored model {folder}: {type(error).__name__}: {error}; train it again") from error
+    return Artifact(folder, settings, metrics, provenance)
+
+
+def _verify(folder: Path) -> None:
+    try:
+        lines = (folder / CHECKSUMS).read_text(encoding="ascii").splitlines()
+        expected = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"stored model {folder}: {CHECKSUMS} is missing or unreadable; train it again") from error
+    for name in FILES:
+        if name not in expected:
+            raise ArtifactError(f"stored model {folder}: {CHECKSUMS} does not list {name}; train it again")
+        try:
+            found = _sha256(folder / name)
+        except OSError as error:
+            raise ArtifactError(f"stored model {folder}: {name} is missing or unreadable; train it again") from error
+        if found != expected[name]:
+            raise ArtifactError(
+                f"stored model {folder}: {name} has changed since it was stored (sha256 {found}, "
+                f"expected {expected[name]}); restore it or train again"
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

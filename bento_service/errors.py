@@ -1,0 +1,131 @@
+"""Everything that can go wrong between a request and its answer.
+
+    ServiceError (500)
+    ├── InvalidRequest (422)
+    │   ├── EmptyText (400)
+    │   └── MalformedJson
+    ├── NotFound (404)
+    ├── MethodNotAllowed (405)
+    ├── TooLarge (413)
+    │   └── QuestionTooLong
+    ├── UnsupportedMediaType (415)
+    ├── TooManyRequests (429)
+    ├── TooSlow (504)
+    ├── SettingsError: an environment variable with an unusable value
+    └── ArtifactError: a stored model that is missing, incomplete or changed
+
+Messages say what happened and what to do next. They never hold the question's or the context's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ServiceError(Exception):
+    """The server failed; the base of the package's errors.
+
+    `status` is the HTTP status, `error` the short name that a client can switch on. The first line of a class's
+    docstring describes its status in the OpenAPI document.
+    """
+
+    status = 500
+    error = "internal_error"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that the response carries beside its body."""
+        return {}
+
+
+class InvalidRequest(ServiceError):
+    """A field is missing, mistyped, unknown or out of range."""
+
+    status = 422
+    error = "invalid_request"
+
+
+class EmptyText(InvalidRequest):
+    """The question or the context has no visible character."""
+
+    status = 400
+    error = "empty_text"
+
+
+class MalformedJson(InvalidRequest):
+    """The body is not JSON in UTF-8."""
+
+    error = "malformed_json"
+
+
+class NotFound(ServiceError):
+    """No such path."""
+
+    status = 404
+    error = "not_found"
+
+
+class MethodNotAllowed(ServiceError):
+    """The path exists, but not for this method."""
+
+    status = 405
+    error = "method_not_allowed"
+
+    def __init__(self, path: str, allowed: Iterable[str]) -> None:
+        self.allowed = ", ".join(sorted(allowed))
+        super().__init__(f"{path} takes {self.allowed} only")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say which methods the path takes, as RFC 9110 demands."""
+        return {"Allow": self.allowed}
+
+
+class TooLarge(ServiceError):
+    """The body, the context or the question is over its limit."""
+
+    status = 413
+    error = "too_large"
+
+
+class QuestionTooLong(TooLarge):
+    """The question has more tokens than a window leaves room for."""
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body is not declared as application/json."""
+
+    status = 415
+    error = "unsupported_media_type"
+
+
+class TooManyRequests(ServiceError):
+    """More requests are in flight than the service takes at once."""
+
+    status = 429
+    error = "too_many_requests"
+    retry_after_s = 1
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say when to come back."""
+        return {"Retry-After": str(self.retry_after_s)}
+
+
+class TooSlow(ServiceError):
+    """The answer was not ready before the deadline."""
+
+    status = 504
+    error = "too_slow"
+
+
+class SettingsError(ServiceError):
+    """An environment variable of the service has a value that it can't take."""
+
+    error = "bad_settings"
+
+
+class ArtifactError(ServiceError):
+    """A stored model is missing, incomplete, or not what its checksums say."""
+
+    error = "bad_model"

@@ -1,0 +1,128 @@
+"""The reader: a question and a context, or a batch of them, to ranked answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from bento_service.engines import Engine
+from bento_service.spans import Decoded, FloatArray, decode
+from bento_service.tokenization import TextTokenizer
+from bento_service.windows import Window, slide
+
+
+class ReaderSettings(BaseModel):
+    """How a model is read; stored with it, so that what was measured is what is served."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_length: int = Field(384, ge=16, description="tokens a window")
+    doc_stride: int = Field(128, ge=0, description="overlap of neighbouring windows in tokens")
+    max_answer_length: int = Field(30, ge=1, description="longest answer in tokens")
+    temperature: float = Field(1.0, gt=0, description="divides scores before they become probabilities")
+    null_score_diff_threshold: float = Field(
+        0.0, description='"no answer" when the null score exceeds the best span\'s score by more than this'
+    )
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question about one context. `max_answer_length` in tokens; None means the model's own setting."""
+
+    question: str
+    context: str
+    top_k: int = 1
+    allow_no_answer: bool = False
+    max_answer_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """context[start:end] == text, in code points; "" at 0, 0 says that there is no answer."""
+
+    text: str
+    confidence: float
+    start: int
+    end: int
+
+
+class Reader:
+    """Finds answers with one tokenizer, one engine and the settings that the model was measured with."""
+
+    def __init__(self, tokenizer: TextTokenizer, engine: Engine, settings: ReaderSettings) -> None:
+        self._tokenizer = tokenizer
+        self._engine = engine
+        self.settings = settings
+
+    def answer(self, query: Query) -> list[Answer]:
+        """Return 1 to `top_k` answers, best first. Raises QuestionTooLong."""
+        return self.answer_all([query])[0]
+
+    def answer_all(self, queries: Sequence[Query]) -> list[list[Answer]]:
+        """Return each query's answers; the windows of all queries share the engine's batches."""
+        return [
+            _answers(query, decoded, self.settings)
+            for query, decoded in zip(queries, self.decode(queries), strict=True)
+        ]
+
+    def decode(self, queries: Sequence[Query]) -> Iterator[Decoded]:
+        """Return what the model says of each query, before a decision is made. Raises QuestionTooLong."""
+        windows = [self._windows(query) for query in queries]
+        logits = iter(self._logits([window for group in windows for window in group]))
+        for query, group in zip(queries, windows, strict=True):
+            length = query.max_answer_length
+            yield decode(
+                group,
+                [next(logits) for _ in group],
+                query.context,
+                max_answer_length=self.settings.max_answer_length if length is None else length,
+                n_best_size=query.top_k,
+                temperature=self.settings.temperature,
+            )
+
+    def _windows(self, query: Query) -> list[Window]:
+        question, context = self._tokenizer.encode(query.question), self._tokenizer.encode(query.context)
+        settings = self.settings
+        return slide(
+            question,
+            context,
+            self._tokenizer.special,
+            max_length=settings.max_length,
+            doc_stride=settings.doc_stride,
+        )
+
+    def _logits(self, windows: Sequence[Window]) -> list[tuple[FloatArray, FloatArray]]:
+        """Run windows of like length together and return (start_logits, end_logits) a window, in the order given."""
+        order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
+        logits: dict[int, tuple[FloatArray, FloatArray]] = {}
+        for first in range(0, len(order), self._engine.batch_size):
+            chosen = order[first : first + self._engine.batch_size]
+            start_logits, end_logits = self._engine.run(*_batch([windows[i] for i in chosen]))
+            for row, i in enumerate(chosen):
+                length = len(windows[i])
+                logits[i] = start_logits[row, :length], end_logits[row, :length]
+        return [logits[i] for i in range(len(windows))]
+
+
+def _batch(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pad windows to the longest: input_ids, attention_mask, token_type_ids of shape (batch, seq_len)."""
+    shape = len(windows), max(map(len, windows))
+    input_ids, attention_mask, token_type_ids = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    for row, window in enumerate(windows):
+        input_ids[row, : len(window)] = window.input_ids
+        attention_mask[row, : len(window)] = 1
+        token_type_ids[row, : len(window)] = window.token_type_ids
+    return input_ids, attention_mask, token_type_ids
+
+
+def _answers(query: Query, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
+    """Decide between the spans and "no answer". A context without any span has no answer, asked for or not."""
+    answers = [
+        Answer(query.context[span.start : span.end], span.probability, span.start, span.end) for span in decoded.spans
+    ]
+    if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
+        return answers
+    return [Answer("", decoded.null_probability, 0, 0), *answers][: query.top_k]

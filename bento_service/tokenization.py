@@ -1,0 +1,60 @@
+"""Text to tokens with offsets, by the tokenizer that the model was trained with."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from bento_service.windows import SpecialTokens, Tokens
+
+
+class TextTokenizer:
+    """A `tokenizer.json` as the reader needs it: no truncation, no padding, offsets in code points.
+
+    Safe to share between threads: the Rust tokenizer can raise "Already borrowed" when it is not locked.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._lock = threading.Lock()
+        self.special = _special_tokens(tokenizer)
+
+    @classmethod
+    def from_file(cls, path: Path) -> TextTokenizer:
+        """Load a `tokenizer.json`."""
+        return cls(Tokenizer.from_file(str(path)))
+
+    def encode(self, text: str) -> Tokens:
+        """Tokenise one text without special tokens."""
+        with self._lock:
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return _tokens(encoding)
+
+    def encode_batch(self, texts: list[str]) -> list[Tokens]:
+        """Tokenise many texts, on as many cores as the tokenizer's own thread pool has."""
+        with self._lock:
+            encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [_tokens(encoding) for encoding in encodings]
+
+
+def _tokens(encoding: Encoding) -> Tokens:
+    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+    return Tokens(np.array(encoding.ids, dtype=np.int64), offsets)
+
+
+def _special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
+    """Read the layout of a pair off the tokenizer's own post-processor, whatever the model family."""
+    pair = tokenizer.encode("a", "b")
+    of_question = [i for i, sequence in enumerate(pair.sequence_ids) if sequence == 0]
+    of_context = [i for i, sequence in enumerate(pair.sequence_ids) if sequence == 1]
+    return SpecialTokens(
+        prefix=tuple(pair.ids[: of_question[0]]),
+        middle=tuple(pair.ids[of_question[-1] + 1 : of_context[0]]),
+        suffix=tuple(pair.ids[of_context[-1] + 1 :]),
+        context_type_id=pair.type_ids[of_context[0]],
+    )

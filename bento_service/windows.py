@@ -1,0 +1,102 @@
+"""Text, already tokenised, to overlapping token windows. Pure and numpy-only; training uses the same code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bento_service.errors import QuestionTooLong
+
+OUTSIDE = -1
+"""Offset of every position that is not a context token (question, special tokens)."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One tokenised text without special tokens.
+
+    ids: shape (n,), vocabulary ids. offsets: shape (n, 2), half-open ranges of code points into the text.
+    """
+
+    ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """What a tokenizer puts around a pair: prefix, question, middle, context, suffix (BERT: [CLS] q [SEP] c [SEP])."""
+
+    prefix: tuple[int, ...]
+    middle: tuple[int, ...]
+    suffix: tuple[int, ...]
+    context_type_id: int
+    """Token type of the context and the suffix: 1 for BERT, 0 for models without token types."""
+
+    @property
+    def count(self) -> int:
+        """Special tokens in one window."""
+        return len(self.prefix) + len(self.middle) + len(self.suffix)
+
+
+@dataclass(frozen=True)
+class Window:
+    """One slice of the context behind the whole question, as the model reads it.
+
+    input_ids, token_type_ids: shape (seq_len,). offset_mapping: shape (seq_len, 2), code points into the context,
+    (OUTSIDE, OUTSIDE) where the position is not a context token. first_token: index of the window's first context
+    token among all of them. Position 0 stands for "no answer here".
+    """
+
+    input_ids: NDArray[np.int64]
+    token_type_ids: NDArray[np.int64]
+    offset_mapping: NDArray[np.int64]
+    first_token: int
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+def longest_question(special: SpecialTokens, *, max_length: int, doc_stride: int) -> int:
+    """Return how many question tokens fit (tokens), so that each window moves on by a quarter of its length at least.
+
+    A question is never cut: a cut question is another question. The bound keeps the number of windows, and so the
+    cost, linear in the context's length.
+    """
+    return max_length - special.count - doc_stride - max_length // 4
+
+
+def slide(
+    question: Tokens, context: Tokens, special: SpecialTokens, *, max_length: int, doc_stride: int
+) -> list[Window]:
+    """Lay windows of at most `max_length` tokens over the context; neighbours overlap by `doc_stride` tokens.
+
+    A context without tokens gives one window without context positions.
+    Raises QuestionTooLong when the question leaves too little room for the context.
+    """
+    allowed = longest_question(special, max_length=max_length, doc_stride=doc_stride)
+    if len(question) > allowed:
+        raise QuestionTooLong(f"the question has {len(question)} tokens, at most {allowed} fit; shorten the question")
+    room = max_length - special.count - len(question)
+    windows = []
+    first = 0
+    while True:
+        last = min(first + room, len(context))
+        windows.append(_window(question, context, special, first, last))
+        if last == len(context):
+            return windows
+        first = last - doc_stride
+
+
+def _window(question: Tokens, context: Tokens, special: SpecialTokens, first: int, last: int) -> Window:
+    head = np.concatenate([special.prefix, question.ids, special.middle]).astype(np.int64)
+    input_ids = np.concatenate([head, context.ids[first:last], special.suffix]).astype(np.int64)
+    token_type_ids = np.full(len(input_ids), special.context_type_id, dtype=np.int64)
+    token_type_ids[: len(head)] = 0
+    offset_mapping = np.full((len(input_ids), 2), OUTSIDE, dtype=np.int64)
+    offset_mapping[len(head) : len(head) + last - first] = context.offsets[first:last]
+    return Window(input_ids, token_type_ids, offset_mapping, first)

@@ -1,0 +1,132 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bento_service.engines import OnnxEngine
+from bento_service.errors import QuestionTooLong
+from bento_service.reader import Query, Reader, ReaderSettings
+from bento_service.tokenization import TextTokenizer
+from training.evaluate import predict
+
+PASSAGE = "Zoë 👩‍🚀 flew 1,234.5 km — “far” —\r\n\tשלום עולם; e\u0301cole\x00 東京タワー ½ 👍🏽. "
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tokenizer_file):
+    return TextTokenizer.from_file(tokenizer_file)
+
+
+@pytest.fixture(scope="module")
+def reader(tokenizer, tiny_model):
+    return Reader(tokenizer, OnnxEngine(tiny_model / "model.onnx", threads=1), ReaderSettings())
+
+
+class PointingEngine:
+    """Hand-made logits: greatest at every occurrence of one token id, so the right span is known beforehand."""
+
+    def __init__(self, token_id: int, *, batch_size: int, null: float = 0.0) -> None:
+        self.batch_size = batch_size
+        self._token_id, self._null = token_id, null
+        self.shapes: list[tuple[int, ...]] = []
+
+    def run(self, input_ids, attention_mask, token_type_ids):
+        self.shapes.append(input_ids.shape)
+        logits = np.where((input_ids == self._token_id) & (token_type_ids == 1), 5.0, -5.0).astype(np.float32)
+        logits[:, 0] = self._null
+        return logits, logits
+
+
+def pointing(tokenizer, word, *, batch_size=1, null=0.0, **values):
+    (token_id,) = tokenizer.encode(word).ids
+    engine = PointingEngine(token_id, batch_size=batch_size, null=null)
+    return Reader(tokenizer, engine, ReaderSettings(**values)), engine
+
+
+def test_finds_the_word_far_behind_the_first_window(tokenizer):
+    reader, engine = pointing(tokenizer, "needle")
+    context = "straw " * 900 + "needle " + "straw " * 300
+    (answer,) = reader.answer(Query("where is it?", context))
+    assert (answer.text, answer.start, answer.end) == ("needle", 5400, 5406)
+    assert len(engine.shapes) > 3
+
+
+def test_offsets_count_code_points_behind_emoji(tokenizer):
+    reader, _ = pointing(tokenizer, "needle")
+    (answer,) = reader.answer(Query("where?", "👩‍🚀👍🏽 needle"))
+    assert (answer.text, answer.start, answer.end) == ("needle", 6, 12)
+
+
+@pytest.mark.parametrize(("null", "text"), [(3.0, "needle"), (7.0, "")])
+def test_no_answer_when_the_null_score_exceeds_the_best_span(tokenizer, null, text):
+    # "needle" scores 5 + 5 = 10, the null score is 2 * null: 6 or 14.
+    reader, _ = pointing(tokenizer, "needle", null=null)
+    (answer,) = reader.answer(Query("where?", "straw needle", allow_no_answer=True))
+    assert answer.text == text
+    assert answer.confidence > 0.9
+    (forced,) = reader.answer(Query("where?", "straw needle"))
+    assert forced.text == "needle"
+
+
+def test_the_threshold_shifts_the_decision(tokenizer):
+    # 14 - 10 = 4 is not above 4.5.
+    reader, _ = pointing(tokenizer, "needle", null=7.0, null_score_diff_threshold=4.5)
+    assert reader.answer(Query("where?", "straw needle", allow_no_answer=True))[0].text == "needle"
+
+
+def test_windows_of_many_queries_share_batches_and_keep_their_order(tokenizer):
+    reader, engine = pointing(tokenizer, "needle", batch_size=8)
+    queries = [Query("where?", "straw " * count + "needle") for count in (700, 1, 30, 2)]
+    starts = [answers[0].start for answers in reader.answer_all(queries)]
+    assert starts == [4200, 6, 180, 12]
+    assert engine.shapes[0][0] > 1
+
+
+def test_padding_does_not_change_an_answer(tokenizer):
+    alone, _ = pointing(tokenizer, "needle", batch_size=1)
+    together, _ = pointing(tokenizer, "needle", batch_size=8)
+    queries = [Query("where?", "straw " * count + "needle", top_k=3) for count in (1, 40)]
+    assert [alone.answer(query) for query in queries] == together.answer_all(queries)
+
+
+def test_a_question_longer_than_a_window_is_refused(reader):
+    with pytest.raises(QuestionTooLong):
+        reader.answer(Query("why " * 400, "because"))
+
+
+def test_evaluation_counts_a_question_that_is_too_long_as_unanswered(reader):
+    from training.data import Answer, Example
+
+    long, short = (
+        Example(str(i), question, "because of it", (Answer("it", 11),), "t", "s")
+        for i, question in enumerate(("why " * 400, "why?"))
+    )
+    texts = [text for _, text in predict(reader, [long, short])]
+    assert texts[0] == ""
+    assert texts[1] != ""
+
+
+def test_a_context_without_tokens_has_no_answer(reader):
+    (answer,) = reader.answer(Query("what?", "\x00\u200b"))
+    assert (answer.text, answer.start, answer.end, answer.confidence) == ("", 0, 0, 1.0)
+
+
+@pytest.mark.parametrize("context", [PASSAGE, PASSAGE * 60, "a", "x" * 100_000, "東" * 1000, "🇫🇷" * 300])
+def test_every_answer_is_the_context_at_its_offsets(reader, context):
+    answers = reader.answer(Query("Who flew how far?", context, top_k=20))
+    assert answers
+    for answer in answers:
+        assert context[answer.start : answer.end] == answer.text != ""
+        assert 0 < answer.confidence <= 1
+    ranges = sorted((answer.start, answer.end) for answer in answers)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ranges))
+
+
+@given(context=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300), top_k=st.integers(1, 5))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_keeps_its_offsets(reader, context, top_k):
+    for answer in reader.answer(Query("what?", context, top_k=top_k)):
+        assert context[answer.start : answer.end] == answer.text
+        assert 0 <= answer.confidence <= 1

@@ -1,0 +1,168 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bento_service.spans import decode, owned_starts, whole_characters
+from bento_service.windows import SpecialTokens, Tokens, slide
+
+BERT = SpecialTokens(prefix=(101,), middle=(102,), suffix=(102,), context_type_id=1)
+CONTEXT = "aa bb cc dd ee ff gg hh"
+LOW = -20.0
+
+
+def tokens(count: int) -> Tokens:
+    starts = np.arange(count) * 3
+    return Tokens(np.arange(count), np.stack([starts, starts + 2], axis=1))
+
+
+def windows_of(count: int = 8, max_length: int = 32):
+    """[CLS] q [SEP] context [SEP]: context token i stands at position i + 3."""
+    return slide(tokens(1), tokens(count), BERT, max_length=max_length, doc_stride=4)
+
+
+def logits(length: int, start: dict[int, float], end: dict[int, float]):
+    arrays = np.full(length, LOW, np.float32), np.full(length, LOW, np.float32)
+    for array, values in zip(arrays, (start, end), strict=True):
+        for position, value in values.items():
+            array[position] = value
+    return arrays
+
+
+def decode_one(start, end, *, max_answer_length=4, n_best_size=3, **options):
+    (window,) = windows_of()
+    scores = logits(len(window), start, end)
+    return decode([window], [scores], CONTEXT, max_answer_length=max_answer_length, n_best_size=n_best_size, **options)
+
+
+def texts(decoded):
+    return [CONTEXT[span.start : span.end] for span in decoded.spans]
+
+
+def test_best_span_has_the_greatest_sum_of_logits():
+    # "bb cc": 5 + 4 = 9 beats "bb": 5 + 3 = 8.
+    decoded = decode_one({4: 5.0}, {4: 3.0, 5: 4.0}, n_best_size=1)
+    assert texts(decoded) == ["bb cc"]
+    assert decoded.spans[0].score == pytest.approx(9.0)
+
+
+def test_probability_is_the_softmax_over_all_spans_and_the_null_score():
+    # Two spans stand out: "bb" 2 + 1 = 3 and "bb cc" 2 + 2 = 4; null score 1 + 1 = 2; the rest adds below 1e-6.
+    decoded = decode_one({0: 1.0, 4: 2.0}, {0: 1.0, 4: 1.0, 5: 2.0})
+    total = math.exp(3) + math.exp(4) + math.exp(2)
+    assert decoded.spans[0].probability == pytest.approx(math.exp(4) / total, rel=1e-5)
+    assert decoded.null_probability == pytest.approx(math.exp(2) / total, rel=1e-5)
+    assert decoded.null_score_diff == pytest.approx(2 - 4)
+
+
+def test_temperature_divides_every_score():
+    # At temperature 2: spans 3/2 and 4/2, null 2/2.
+    decoded = decode_one({0: 1.0, 4: 2.0}, {0: 1.0, 4: 1.0, 5: 2.0}, temperature=2.0)
+    total = math.exp(1.5) + math.exp(2) + math.exp(1)
+    assert decoded.spans[0].probability == pytest.approx(math.exp(2) / total, rel=1e-3)
+
+
+def test_no_span_is_longer_than_max_answer_length():
+    # "bb" to "ee" is 4 tokens and scores 10; with 3 tokens at most, "bb" to "dd" with 5 + 1 = 6 remains.
+    assert texts(decode_one({4: 5.0}, {6: 1.0, 7: 5.0}, n_best_size=1)) == ["bb cc dd ee"]
+    assert texts(decode_one({4: 5.0}, {6: 1.0, 7: 5.0}, n_best_size=1, max_answer_length=3)) == ["bb cc dd"]
+
+
+def test_an_end_before_its_start_is_no_span():
+    # End logit at token 0, start logit at token 2: the best ordered span uses one of the two, 5 + LOW.
+    decoded = decode_one({5: 5.0}, {3: 5.0}, n_best_size=1)
+    assert decoded.spans[0].score == pytest.approx(5 + LOW)
+
+
+def test_question_and_special_positions_never_answer():
+    # The greatest logits stand on [CLS], the question and the last [SEP]; "cc" has 1 + 1.
+    decoded = decode_one({0: 9.0, 1: 9.0, 11: 9.0, 5: 1.0}, {0: 9.0, 1: 9.0, 11: 9.0, 5: 1.0}, n_best_size=1)
+    assert texts(decoded) == ["cc"]
+    assert decoded.null_score == pytest.approx(18.0)
+
+
+def test_alternatives_do_not_overlap():
+    # "bb cc" 9, then "cc" 7 and "bb" 8 overlap it; "ff" 4 does not.
+    decoded = decode_one({4: 5.0, 5: 3.0, 8: 2.0}, {4: 3.0, 5: 4.0, 8: 2.0}, n_best_size=2)
+    assert texts(decoded) == ["bb cc", "ff"]
+
+
+def test_ties_go_to_the_earlier_then_shorter_span():
+    assert texts(decode_one({4: 1.0, 6: 1.0}, {4: 1.0, 6: 1.0}, n_best_size=1)) == ["bb"]
+    flat = decode_one({}, {}, n_best_size=8, max_answer_length=2)
+    assert texts(flat) == CONTEXT.split()
+
+
+def test_null_score_is_the_least_over_the_windows():
+    windows = windows_of(40)
+    scores = [logits(len(window), {0: value}, {0: value}) for window, value in zip(windows, (3.0, 1.0), strict=True)]
+    context = " ".join(["xx"] * 40)
+    decoded = decode(windows, scores, context, max_answer_length=4, n_best_size=1)
+    assert decoded.null_score == pytest.approx(2.0)
+
+
+def test_a_span_in_the_overlap_of_two_windows_counts_once():
+    # Tokens 24 to 27 are in both windows. Both windows give the same logits to token 25; were it counted twice, its
+    # probability would be 1/2 of what the null score leaves it: exp(0) / (exp(0) + exp(2 * LOW)).
+    windows = windows_of(40)
+    assert [window.first_token for window in windows] == [0, 24]
+    scores = []
+    for window in windows:
+        position = 3 + 25 - window.first_token
+        scores.append(logits(len(window), {position: 0.0}, {position: 0.0}))
+    decoded = decode(windows, scores, " ".join(["xx"] * 40), max_answer_length=2, n_best_size=2)
+    assert (decoded.spans[0].start, decoded.spans[0].end) == (75, 77)
+    assert decoded.spans[0].probability == pytest.approx(1.0, abs=1e-6)
+
+
+def test_every_start_has_exactly_one_window_and_room_for_the_longest_answer():
+    # Overlap 4: the later window owns starts once it has 2 tokens before them, or 4 - 3 = 1 where answers have 3.
+    windows = windows_of(40)
+    assert owned_starts(windows, max_answer_length=2) == [(0, 26), (2, 16)]
+    assert owned_starts(windows, max_answer_length=3) == [(0, 25), (1, 16)]
+
+
+def test_a_context_without_tokens_has_no_span():
+    (window,) = windows_of(0)
+    decoded = decode([window], [logits(len(window), {}, {})], "\x00", max_answer_length=4, n_best_size=3)
+    assert decoded.spans == ()
+    assert decoded.null_probability == 1.0
+    assert decoded.null_score_diff == math.inf
+
+
+@pytest.mark.parametrize(
+    ("context", "span", "expected"),
+    [
+        ("cafe\u0301 noir", (0, 4), (0, 5)),  # e + combining acute accent
+        ("an \U0001f469\u200d\U0001f680 here", (3, 4), (3, 6)),  # woman + joiner + rocket is one emoji
+        ("\u2764\ufe0f!", (0, 1), (0, 2)),  # heart + variation selector
+        (" aa ", (0, 4), (1, 3)),
+        ("aa\r\n", (0, 4), (0, 2)),
+        ("   ", (0, 3), (3, 3)),
+    ],
+)
+def test_spans_cut_no_visible_character_and_hold_no_outer_space(context, span, expected):
+    assert whole_characters(context, *span) == expected
+
+
+@given(st.data())
+def test_spans_are_inside_the_context_apart_and_at_most_one_in_total(data):
+    count = data.draw(st.integers(1, 70))
+    windows = windows_of(count)
+    values = st.floats(-30, 30, width=32)
+    scores = []
+    for window in windows:
+        row = st.lists(values, min_size=len(window), max_size=len(window))
+        scores.append((np.array(data.draw(row), np.float32), np.array(data.draw(row), np.float32)))
+    context = " ".join(["xx"] * count)
+    decoded = decode(windows, scores, context, max_answer_length=5, n_best_size=6)
+    taken: set[int] = set()
+    for span in decoded.spans:
+        assert 0 <= span.start < span.end <= len(context)
+        assert not taken & set(range(span.start, span.end))
+        taken |= set(range(span.start, span.end))
+        assert len(context[span.start : span.end].split()) <= 5
+    assert sum(span.probability for span in decoded.spans) + decoded.null_probability <= 1 + 1e-5
+    assert [s.score for s in decoded.spans] == sorted((s.score for s in decoded.spans), reverse=True)
