@@ -1,0 +1,57 @@
+"""Real parts, small: a tiny random network, trained and stored once a session by the real command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from training import base
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+
+
+@pytest.fixture(scope="session")
+def tokenizer_file() -> Path:
+    """all-MiniLM-L6-v2's tokenizer.json."""
+    return base.find(base.MINILM).folder / "tokenizer.json"
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory, tokenizer_file) -> Path:
+    """A random BERT of one layer with the real vocabulary: real code paths in milliseconds."""
+    import torch
+    from transformers import BertConfig, BertForQuestionAnswering
+
+    folder = tmp_path_factory.mktemp("tiny-base")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=30522, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    )
+    BertForQuestionAnswering(config).save_pretrained(folder)
+    shutil.copy(tokenizer_file, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tiny_base) -> list[str]:
+    """Flags of `python -m training train` for a run of seconds."""
+    return ["--base-model", str(tiny_base), "--epochs", "1", "--max-examples", "32", "--batch-size", "16"]
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory, tiny_settings) -> Path:
+    """A BENTOML_HOME with `extractive-qa:<version>`, made by the real training command."""
+    from tests.commands import training_command
+
+    home = tmp_path_factory.mktemp("tiny-bentoml")
+    training_command("train", *tiny_settings, "--output-dir", str(home / "run"), home=home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_store) -> Path:
+    """The folder of the tiny stored model."""
+    return next((tiny_store / "models" / "extractive-qa").glob("*/model.onnx")).parent

@@ -1,0 +1,40 @@
+import pytest
+
+from training import config
+from training.errors import SettingsError
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("epochs: 2\nseed: 5\n")
+    settings = config.load(path, {"seed": "7"})
+    assert (settings.epochs, settings.seed, settings.max_length) == (2, 7, 384)
+
+
+def test_written_settings_read_back_equal(tmp_path):
+    settings = config.load(None, {"data": ["a.json", "sample"], "dev_data": [], "learning_rate": "3e-4"})
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings.to_yaml())
+    assert config.load(path, {}) == settings
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epoch: 2", "epoch: Extra inputs"),
+        ("epochs: 0", "epochs: Input should be greater than 0"),
+        ("doc_stride: 200", "doc_stride 200 must be at most half of max_length 384"),
+        ("- 1", "must hold a mapping"),
+        ("a: [", "cannot be read"),
+    ],
+)
+def test_a_bad_setting_is_named(tmp_path, content, message):
+    path = tmp_path / "settings.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=message):
+        config.load(path, {})
+
+
+def test_a_missing_settings_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"none\.yaml"):
+        config.load(tmp_path / "none.yaml", {})

@@ -1,0 +1,82 @@
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForQuestionAnswering
+
+from training import base, pretrained
+from training.errors import BaseModelError
+
+
+@pytest.fixture
+def run(tmp_path, tiny_base, tiny_model):
+    """A finished run of the tiny model: every tensor but the word embeddings differs from its base."""
+    model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if "word_embeddings" not in name:
+                tensor += 0.01
+    model.save_pretrained(tmp_path / "model")
+    served = tmp_path / "served"
+    served.mkdir()
+    for name in ("provenance.json", "metrics.json"):
+        (served / name).write_bytes((tiny_model / name).read_bytes())
+    return tmp_path
+
+
+def headless(found: base.BaseModel, tmp_path) -> base.BaseModel:
+    """The base as sentence encoders ship it: without the span head and the prefix."""
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "headless"
+    folder.mkdir()
+    tensors = load_file(found.folder / "model.safetensors")
+    stripped = {k.removeprefix("bert."): v for k, v in tensors.items() if k.startswith("bert.")}
+    save_file(stripped, folder / "model.safetensors")
+    return base.BaseModel("minilm", folder, found.sha256)
+
+
+def test_shipped_weights_hold_what_changed_and_make_the_same_model(run, tiny_base, tmp_path):
+    found = base.find(str(tiny_base))
+    shipped = tmp_path / "shipped"
+    pretrained.ship(run / "model", run / "served", headless(found, tmp_path), shipped)
+    model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
+    pretrained.apply_to(model, shipped)
+    expected = AutoModelForQuestionAnswering.from_pretrained(run / "model")
+    for (name, ours), theirs in zip(model.named_parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3, msg=name)
+    from safetensors.torch import load_file
+
+    assert not any("word_embeddings" in name for name in load_file(shipped / pretrained.WEIGHTS))
+    assert json.loads((shipped / "provenance.json").read_text())["base_model"]["sha256"] == found.sha256
+
+
+def test_a_run_from_another_base_does_not_ship(run, tmp_path):
+    with pytest.raises(BaseModelError, match="only a run from minilm"):
+        pretrained.ship(run / "model", run / "served", base.find("minilm"), tmp_path / "shipped")
+
+
+def test_an_unfinished_run_does_not_ship(tmp_path):
+    with pytest.raises(BaseModelError, match="no finished run"):
+        pretrained.ship(tmp_path / "model", tmp_path / "served", base.find("minilm"), tmp_path / "shipped")
+
+
+def test_missing_weights_are_named_with_a_way_on(tiny_base, tmp_path):
+    model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
+    with pytest.raises(BaseModelError, match="use base_model minilm"):
+        pretrained.apply_to(model, tmp_path)
+
+
+def test_weights_that_do_not_fit_are_refused(tiny_base):
+    model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
+    with pytest.raises(BaseModelError, match="do not fit"):
+        pretrained.apply_to(model)
+
+
+def test_the_shipped_weights_are_small_and_say_where_they_came_from():
+    assert (pretrained.FOLDER / pretrained.WEIGHTS).stat().st_size <= 24e6
+    provenance = json.loads((pretrained.FOLDER / "provenance.json").read_text())
+    assert provenance["base_model"]["sha256"] == base.MINILM_SHA256
+    assert provenance["data"]["questions"] > 20_000
+    metrics = json.loads((pretrained.FOLDER / "metrics.json").read_text())
+    assert metrics["epochs"]

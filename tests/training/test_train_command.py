@@ -1,0 +1,166 @@
+"""The real `python -m training` on a tiny random model."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from tests.commands import ROOT, training_command
+
+
+def stored_files(home):
+    return sorted(str(path.relative_to(home)) for path in (home / "models").rglob("*"))
+
+
+def test_a_run_prints_only_its_tag_and_stores_model_metrics_and_checkpoint(tiny_store, tiny_model):
+    metrics = json.loads((tiny_model / "metrics.json").read_text())
+    assert metrics["served"]["overall"]["total"] == metrics["full_precision"]["overall"]["total"] > 100
+    assert "HasAns_f1" in metrics["served"]["overall"]
+    (epoch,) = metrics["epochs"]
+    assert epoch["epoch"] == 1
+    assert epoch["loss"] > 0
+    info = yaml.safe_load((tiny_model / "model.yaml").read_text())
+    assert info["labels"]["task"] == "extractive-question-answering"
+    assert info["metadata"]["metrics"]["served"] == metrics["served"]
+    assert info["metadata"]["provenance"]["data"]["sha256"]
+    checkpoint = tiny_store / "models" / "extractive-qa-checkpoint" / tiny_model.name
+    assert (checkpoint / "model.safetensors").is_file()
+    assert (tiny_store / "run" / "tag").read_text() == f"extractive-qa:{tiny_model.name}\n"
+
+
+def test_provenance_says_what_is_needed_to_make_the_model_again_and_no_folder(tiny_model, tiny_base):
+    text = (tiny_model / "provenance.json").read_text()
+    provenance = json.loads(text)
+    assert provenance["settings"]["epochs"] == 1
+    assert provenance["data"] == {**provenance["data"], "sources": ["sample"], "questions": 32}
+    assert {"python", "torch", "transformers", "onnxruntime"} <= set(provenance["versions"])
+    assert str(tiny_base.parent) not in text
+
+
+def test_evaluate_prints_json_on_stdout_and_a_table_on_stderr(tiny_store, tiny_model):
+    done = training_command("evaluate", "--data", "sample:dev", "--answerable", home=tiny_store)
+    report = json.loads(done.stdout)
+    assert report["model"] == f"extractive-qa:{tiny_model.name}"
+    assert set(report["overall"]) == {"exact_match", "f1", "total"}
+    assert "exact match" in done.stderr
+
+
+def test_evaluate_agrees_with_what_train_measured(tiny_store, tiny_model):
+    metrics = json.loads((tiny_model / "metrics.json").read_text())
+    for flags, measured in (([], "served"), (["--full-precision"], "full_precision")):
+        report = json.loads(training_command("evaluate", *flags, home=tiny_store).stdout)
+        assert report["precision"] == metrics[measured]["precision"]
+        assert report["overall"] == metrics[measured]["overall"]
+
+
+def test_a_finished_folder_is_refused_with_the_flag_that_allows_it(tiny_store, tiny_settings):
+    folder = tiny_store / "run"
+    before = stored_files(tiny_store)
+    done = training_command("train", *tiny_settings, "--output-dir", str(folder), home=tiny_store, check=False)
+    assert done.returncode == 5
+    assert "--overwrite" in done.stderr
+    assert stored_files(tiny_store) == before
+
+
+def test_a_foreign_folder_is_refused_and_kept(tmp_path, tiny_settings):
+    (tmp_path / "thesis.txt").write_text("precious")
+    done = training_command("train", *tiny_settings, "--output-dir", str(tmp_path), home=tmp_path / "h", check=False)
+    assert done.returncode == 5
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--epochs", "-1"], 2, "epochs: Input should be greater than 0"),
+        (["--config", "/nonexistent.yaml"], 2, "/nonexistent.yaml"),
+        (["--no-such-flag"], 2, "unrecognized arguments"),
+        (["--data", "/nonexistent.json"], 3, "/nonexistent.json: No such file"),
+        (["--base-model", "no-such-user/no-such-model"], 4, "use base_model minilm"),
+    ],
+)
+def test_what_stops_a_run_is_one_line_with_its_own_exit_code(tmp_path, flags, code, message):
+    done = training_command("train", *flags, "--output-dir", str(tmp_path / "run"), home=tmp_path, check=False)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_killed_run_resumes_where_it_was(tmp_path, tiny_settings):
+    flags = [*tiny_settings, "--epochs", "400", "--save-steps", "2", "--dev-data", "--dev-fraction", "0.02"]
+    words = ["train", *flags, "--output-dir", str(tmp_path / "run")]
+    environment = {**os.environ, "BENTOML_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training", *words], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "run").glob("checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, "training ended before its first checkpoint"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(tmp_path.glob("models/*/*"))
+    # Fewer epochs make another run: it is refused rather than mixed with this one.
+    other = training_command(*words, "--seed", "3", home=tmp_path, check=False)
+    assert other.returncode == 5
+    steps = max(int(p.name.split("-")[1]) for p in (tmp_path / "run").glob("checkpoint-*"))
+    assert steps < 800
+    settings = tmp_path / "run" / "settings.yaml"
+    settings.write_text(settings.read_text().replace("epochs: 400.0", "epochs: 5.0"))
+    words[words.index("400")] = "5"
+    shutil.rmtree(tmp_path / "run" / "checkpoint-0", ignore_errors=True)
+    done = training_command(*words, home=tmp_path)
+    assert done.stdout.startswith("extractive-qa:")
+    assert not list((tmp_path / "run").glob("checkpoint-*"))
+
+
+def test_a_store_that_cannot_be_written_is_named_and_the_run_is_kept(tmp_path, tiny_settings):
+    home = tmp_path / "home"
+    (home / "models").mkdir(parents=True)
+    (home / "models" / "extractive-qa").write_text("a file where the folder must go")
+    words = ["train", *tiny_settings, "--output-dir", str(tmp_path / "run")]
+    done = training_command(*words, home=home, check=False)
+    assert done.returncode == 6
+    assert "could not be stored" in done.stderr
+    assert stored_files(home) == ["models/extractive-qa", "models/extractive-qa-checkpoint"] or stored_files(home) == [
+        "models/extractive-qa"
+    ]
+    (home / "models" / "extractive-qa").unlink()
+    assert training_command(*words, home=home).stdout.startswith("extractive-qa:")
+
+
+def test_two_processes_train_one_model(tmp_path, tiny_settings):
+    """`torchrun` needs no other code: gloo on CPUs here, nccl where there are GPUs."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = ["-m", "training", "train", *tiny_settings, "--output-dir", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*command, *words],
+        cwd=ROOT,
+        env={**os.environ, "BENTOML_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("extractive-qa:") == 1
+
+
+def test_a_lora_adapter_is_folded_into_the_stored_network(tmp_path, tiny_settings):
+    words = ["train", *tiny_settings, "--adapter", "lora", "--output-dir", str(tmp_path / "run")]
+    assert training_command(*words, home=tmp_path).stdout.startswith("extractive-qa:")
+    assert "lora" not in json.dumps(list_tensors(tmp_path / "run" / "model" / "model.safetensors"))
+
+
+def list_tensors(path):
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as tensors:
+        return list(tensors.keys())

@@ -1,0 +1,1 @@
+"""From examples to a model in the BentoML store: `python -m training --help`."""

@@ -1,0 +1,126 @@
+"""`python -m training`: train, evaluate, ship. Results on stdout, progress and logs on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from training import config
+from training.errors import TrainingError
+
+EXIT_CODES = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 data, 4 base model, 5 output folder,
+6 model store, 130 interrupted (start the same command again to resume)"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "bentoml", "onnxscript", "torch.onnx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        options.command(options)
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; start the same command again to resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__, epilog=EXIT_CODES)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    train = commands.add_parser("train", help="fine-tune, export, evaluate and store a model; prints its tag")
+    train.set_defaults(command=_train)
+    train.add_argument("--config", type=Path, help="YAML file of settings; flags win over it")
+    train.add_argument(
+        "--overwrite", action="store_true", help="replace a finished or different run in the output folder"
+    )
+    _add_settings(train)
+
+    evaluate = commands.add_parser("evaluate", help="exact match and F1 of a stored model; JSON on stdout")
+    evaluate.set_defaults(command=_evaluate)
+    evaluate.add_argument("tag", nargs="?", default="extractive-qa:latest", help="model in the store (%(default)s)")
+    evaluate.add_argument("--data", nargs="+", default=["sample:dev"], help="sources, as for train (%(default)s)")
+    evaluate.add_argument("--answerable", action="store_true", help="leave out questions that have no answer")
+    evaluate.add_argument("--full-precision", action="store_true", help="the checkpoint instead of what is served")
+
+    ship = commands.add_parser("ship", help="make a finished run's weights the ones that `pretrained` starts from")
+    ship.set_defaults(command=_ship)
+    ship.add_argument("run", type=Path, help="output folder of a finished run from base_model minilm")
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Give every setting a flag; one that is not named on the command line leaves the file's value alone."""
+    group = parser.add_argument_group("settings (defaults in brackets)")
+    for name, field in config.TrainSettings.model_fields.items():
+        default = field.get_default()
+        shown = " ".join(default) if isinstance(default, tuple) else default
+        extra: dict[str, Any] = {"nargs": "*"} if isinstance(default, tuple) else {}
+        flag = f"--{name.replace('_', '-')}"
+        group.add_argument(
+            flag, dest=f"set_{name}", metavar=name.upper(), help=f"{field.description} [{shown}]", **extra
+        )
+
+
+def _train(options: argparse.Namespace) -> None:
+    prefix = "set_"
+    overrides = {
+        name.removeprefix(prefix): value
+        for name, value in vars(options).items()
+        if name.startswith(prefix) and value is not None
+    }
+    settings = config.load(options.config, overrides)
+    from training import pipeline
+
+    tag = pipeline.run(settings, overwrite=options.overwrite)
+    if tag is not None:
+        print(tag)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from bento_service import artifact
+    from training import data, evaluate, store
+
+    tag, folder = store.find(options.tag)
+    examples = [e for e in data.load(options.data) if e.answers or not options.answerable]
+    stored = artifact.load(folder)
+    reader = stored.reader()
+    if options.full_precision:
+        reader = _full_precision(tag, stored)
+    report = evaluate.evaluate(reader, examples, progress=True)
+    print(evaluate.table(report), file=sys.stderr)
+    precision = "float32" if options.full_precision else "int8"
+    print(json.dumps({"model": tag, "precision": precision, **report}, indent=2))
+
+
+def _full_precision(tag: str, stored: Any) -> Any:
+    from transformers import AutoModelForQuestionAnswering
+
+    from bento_service.engines import TorchEngine
+    from bento_service.reader import Reader
+    from bento_service.tokenization import TextTokenizer
+    from training import store
+
+    folder = store.checkpoint_of(tag)
+    model = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
+    return Reader(TextTokenizer.from_file(folder / "tokenizer.json"), TorchEngine(model), stored.settings)
+
+
+def _ship(options: argparse.Namespace) -> None:
+    from training import base, pipeline, pretrained
+
+    size = pretrained.ship(options.run / pipeline.CHECKPOINT, options.run / pipeline.SERVED, base.find(base.MINILM))
+    print(f"{pretrained.FOLDER / pretrained.WEIGHTS}: {size / 1e6:.1f} MB", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

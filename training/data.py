@@ -1,0 +1,156 @@
+"""Examples from SQuAD JSON files, from datasets on the Hugging Face hub, and from the embedded sample."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.errors import DataError
+
+SAMPLE = "sample"
+"""Source name of the embedded sample; its parts are `sample:train` and `sample:dev`."""
+SAMPLE_FOLDER = Path(__file__).parent / "sample"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One annotator's answer; `start` counts code points: context[start:start + len(text)] == text."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question with its context. No answers means that the context does not hold one."""
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[Answer, ...]
+    title: str
+    source: str
+
+
+def load(sources: Iterable[str]) -> list[Example]:
+    """Load every source, in order: a SQuAD JSON file, `sample[:train|:dev]`, or `hub:NAME[:SPLIT]`.
+
+    Raises DataError when a source cannot be read or an answer does not stand where the data says.
+    """
+    return [example for source in sources for example in _load_one(source)]
+
+
+def _load_one(source: str) -> list[Example]:
+    name, _, part = source.partition(":")
+    if name == SAMPLE:
+        if part not in ("", "train", "dev"):
+            raise DataError(f"data source {source!r}: the sample's parts are sample:train and sample:dev")
+        parts = [part] if part else ["train", "dev"]
+        return [example for p in parts for example in read_squad(SAMPLE_FOLDER / f"{p}.json", SAMPLE)]
+    if name == "hub":
+        return read_hub(part)
+    return read_squad(Path(source), Path(source).stem)
+
+
+def read_squad(path: Path, source: str) -> list[Example]:
+    """Read a SQuAD v1.1 or v2.0 file. `source` names the examples' origin in reports."""
+    try:
+        articles = json.loads(path.read_text(encoding="utf-8"))["data"]
+        examples = list(_walk(articles, source))
+    except OSError as error:
+        raise DataError(f"data file {path}: {error.strerror or error}; name a readable SQuAD JSON file") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"data file {path} is not SQuAD JSON (v1.1 or v2.0): {error!r}") from error
+    return _checked(examples, str(path))
+
+
+def _walk(articles: list[dict[str, Any]], source: str) -> Iterator[Example]:
+    for article in articles:
+        for paragraph in article["paragraphs"]:
+            for qa in paragraph["qas"]:
+                answers = (
+                    ()
+                    if qa.get("is_impossible")
+                    else tuple(Answer(answer["text"], answer["answer_start"]) for answer in qa["answers"])
+                )
+                yield Example(
+                    str(qa["id"]), qa["question"], paragraph["context"], answers, article.get("title", ""), source
+                )
+
+
+def read_hub(name_and_split: str) -> list[Example]:
+    """Read a dataset of the Hugging Face hub with SQuAD's columns, such as `squad_v2:validation`."""
+    from datasets import load_dataset
+
+    name, _, split = name_and_split.partition(":")
+    try:
+        rows = load_dataset(name, split=split or "train")
+    except Exception as error:  # the hub client raises a family of unrelated classes
+        raise DataError(
+            f"dataset {name!r} could not be loaded from the hub: {type(error).__name__}: {error}; "
+            "check the name and the network, or name a SQuAD JSON file"
+        ) from error
+    return from_rows(rows, name)
+
+
+def from_rows(rows: Iterable[Any], source: str) -> list[Example]:
+    """Read rows with the columns of `squad`: id, title, question, context, answers{text, answer_start}."""
+    try:
+        examples = [
+            Example(
+                str(row["id"]),
+                row["question"],
+                row["context"],
+                tuple(map(Answer, row["answers"]["text"], row["answers"]["answer_start"])),
+                row.get("title", ""),
+                source,
+            )
+            for row in rows
+        ]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"dataset {source!r} lacks SQuAD's columns: {error!r}") from error
+    return _checked(examples, source)
+
+
+def _checked(examples: list[Example], where: str) -> list[Example]:
+    if not examples:
+        raise DataError(f"{where} holds no question")
+    for example in examples:
+        for answer in example.answers:
+            if not answer.text or example.context[answer.start : answer.start + len(answer.text)] != answer.text:
+                raise DataError(
+                    f"{where}: question {example.id}: answer_start {answer.start} does not point at the answer's text "
+                    "(offsets count code points); correct the data"
+                )
+    return examples
+
+
+def hold_out(examples: list[Example], fraction: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """Split into (train, dev) by article, so that no article is on both sides.
+
+    An article is chosen by a hash of its name, not by its place: adding data leaves earlier choices as they are.
+    A source that is one article is split by paragraph, since else all or nothing of it would be held out.
+    """
+    titles: dict[str, set[str]] = {}
+    for example in examples:
+        titles.setdefault(example.source, set()).add(example.title)
+    train: list[Example] = []
+    dev: list[Example] = []
+    for example in examples:
+        group = example.title if len(titles[example.source]) > 1 else example.context
+        digest = hashlib.sha256(f"{seed}\0{example.source}\0{group}".encode("utf-8", "surrogatepass")).digest()
+        (dev if int.from_bytes(digest[:8], "big") < fraction * 2**64 else train).append(example)
+    return train, dev
+
+
+def fingerprint(examples: list[Example]) -> str:
+    """Return the sha256 of the examples' content, independent of file names and formats."""
+    digest = hashlib.sha256()
+    for e in examples:
+        row = [e.id, e.question, e.context, [[a.text, a.start] for a in e.answers]]
+        digest.update(json.dumps(row, ensure_ascii=True).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""Exact match and F1 with the official SQuAD normalisation. Pure functions.
+
+Source of the definitions: the SQuAD 2.0 evaluation script, https://rajpurkar.github.io/SQuAD-explorer/
+(Rajpurkar et al. 2018, https://arxiv.org/abs/1806.03822).
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One prediction's scores (0 to 1), with what is needed to group them."""
+
+    id: str
+    source: str
+    answerable: bool
+    exact: float
+    f1: float
+
+
+def normalise(text: str) -> str:
+    """Lower-case, drop ASCII punctuation and English articles, fold white space."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def exact(prediction: str, gold: str) -> float:
+    """Return 1 when both are the same after normalisation, else 0."""
+    return float(normalise(prediction) == normalise(gold))
+
+
+def f1(prediction: str, gold: str) -> float:
+    """Return the harmonic mean of precision and recall over the bags of words; 1 when both bags are empty."""
+    predicted, expected = normalise(prediction).split(), normalise(gold).split()
+    if not predicted or not expected:
+        return float(predicted == expected)
+    common = sum((Counter(predicted) & Counter(expected)).values())
+    return 2 * common / (len(predicted) + len(expected))
+
+
+def score(prediction: str, golds: Sequence[str]) -> tuple[float, float]:
+    """Return (exact, f1) against the annotator that fits best; no golds mean that "" is right.
+
+    Golds that normalise to nothing are passed over, as the official script does.
+    """
+    usable = [gold for gold in golds if normalise(gold)] or [""]
+    return max(exact(prediction, gold) for gold in usable), max(f1(prediction, gold) for gold in usable)
+
+
+def summary(scores: Iterable[Scored]) -> dict[str, float]:
+    """Return exact_match and f1 in percent and total; HasAns and NoAns parts when there are unanswerable questions."""
+    scores = list(scores)
+    result = _mean(scores, "")
+    if any(not s.answerable for s in scores):
+        result |= _mean([s for s in scores if s.answerable], "HasAns_")
+        result |= _mean([s for s in scores if not s.answerable], "NoAns_")
+    return result
+
+
+def _mean(scores: list[Scored], prefix: str) -> dict[str, float]:
+    total = len(scores)
+    if not total:
+        return {}
+    return {
+        f"{prefix}exact_match": round(100 * sum(s.exact for s in scores) / total, 3),
+        f"{prefix}f1": round(100 * sum(s.f1 for s in scores) / total, 3),
+        f"{prefix}total": total,
+    }

@@ -1,0 +1,159 @@
+"""One training run from settings to a stored model: load, fine-tune, export, evaluate, store."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bento_service import artifact
+from bento_service.engines import TorchEngine
+from bento_service.reader import Reader, ReaderSettings
+from bento_service.tokenization import TextTokenizer
+from training import base as base_models
+from training import data, pretrained, store
+from training.evaluate import evaluate
+from training.export import export
+from training.train import fine_tune, finish, prepare_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from training.config import TrainSettings
+    from training.data import Example
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "model"
+SERVED = "served"
+LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "onnx", "onnxruntime", "bentoml", "numpy")
+
+
+def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
+    """Train as the settings say and return the stored model's tag (None on every process but the first).
+
+    Raises TrainingError; the store is then as it was, and an unfinished run resumes when it is started again.
+    """
+    from accelerate import PartialState
+
+    process = PartialState()
+    train_examples, dev_examples = load_examples(settings)
+    with process.main_process_first():
+        checkpoint = prepare_folder(
+            settings, data.fingerprint(train_examples), overwrite=overwrite and process.is_main_process
+        )
+    base = base_models.find(settings.base_model)
+    reader_settings = ReaderSettings(
+        max_length=min(settings.max_length, base_models.max_positions(base.folder)),
+        doc_stride=settings.doc_stride,
+        max_answer_length=settings.max_answer_length,
+    )
+    tokenizer = TextTokenizer.from_file(base.folder / artifact.TOKENIZER)
+
+    def measure(model: PreTrainedModel) -> dict[str, Any]:
+        return evaluate(Reader(tokenizer, TorchEngine(model), reader_settings), dev_examples, progress=True)
+
+    model, by_epoch, full_precision = fine_tune(settings, train_examples, measure, checkpoint=checkpoint)
+    if not process.is_main_process:
+        return None
+    folder = settings.output_dir
+    _write_checkpoint(model, base.folder, folder / CHECKPOINT)
+    provenance = _provenance(settings, base, train_examples, dev_examples)
+    _write_served(model, base.folder, folder / SERVED, reader_settings, provenance)
+    metrics = {
+        "served": {"precision": "int8", **_measure_served(folder / SERVED, dev_examples)},
+        "full_precision": {"precision": "float32", **full_precision},
+        "epochs": by_epoch,
+    }
+    _seal(folder / SERVED, metrics)
+    tag = store.save(settings.model_name, folder / SERVED, folder / CHECKPOINT, metrics, provenance)
+    finish(folder, tag)
+    return tag
+
+
+def load_examples(settings: TrainSettings) -> tuple[list[Example], list[Example]]:
+    """Return (train, dev) examples: dev from its own sources, or held out of the training data by article."""
+    examples = data.load(settings.data)
+    if settings.dev_data:
+        return examples, data.load(settings.dev_data)
+    return data.hold_out(examples, settings.dev_fraction, settings.seed)
+
+
+def _write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)
+
+
+def _write_served(
+    model: PreTrainedModel, base: Path, folder: Path, settings: ReaderSettings, provenance: dict[str, Any]
+) -> None:
+    folder.mkdir(exist_ok=True)
+    export(model, folder / artifact.GRAPH)
+    shutil.copyfile(base / artifact.TOKENIZER, folder / artifact.TOKENIZER)
+    _write_json(folder / artifact.READER, settings.model_dump())
+    _write_json(folder / artifact.PROVENANCE, provenance)
+
+
+def _measure_served(served: Path, dev_examples: list[Example]) -> dict[str, Any]:
+    """Measure the artifact as the service will load it."""
+    _seal(served, {})
+    return evaluate(artifact.load(served).reader(), dev_examples, progress=True)
+
+
+def _seal(served: Path, metrics: dict[str, Any]) -> None:
+    _write_json(served / artifact.METRICS, metrics)
+    artifact.seal(served)
+
+
+def _provenance(
+    settings: TrainSettings,
+    base: base_models.BaseModel,
+    train_examples: list[Example],
+    dev_examples: list[Example],
+) -> dict[str, Any]:
+    """Say what a model came from: enough to make it again. File names only: folders are nobody's business."""
+    origin = {"name": settings.base_model, "sha256": base.sha256}
+    if settings.base_model == base_models.PRETRAINED:
+        origin["weights_sha256"] = base_models.sha256_of([pretrained.FOLDER / pretrained.WEIGHTS])
+    values = settings.model_dump(mode="json", exclude={"output_dir"})
+    for name in ("data", "dev_data"):
+        values[name] = [Path(source).name for source in values[name]]
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "base_model": origin,
+        "data": _describe(train_examples),
+        "dev_data": _describe(dev_examples),
+        "settings": values,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "commit": _commit(),
+    }
+
+
+def _describe(examples: list[Example]) -> dict[str, Any]:
+    sources = dict.fromkeys(example.source for example in examples)
+    return {"sources": list(sources), "questions": len(examples), "sha256": data.fingerprint(examples)}
+
+
+def _commit() -> str:
+    """Return the commit this code stands at, "+changes" behind it when it was edited since; "" outside git."""
+    here = Path(__file__).parent
+    try:
+        commit, changes = (
+            subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit}+changes" if changes else commit
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,228 @@
+"""Fine-tuning with the Hugging Face Trainer: checkpoints, resume, one or many devices."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from bento_service.tokenization import TextTokenizer
+from training import base as base_models
+from training import features
+from training.errors import OutputFolderError
+
+if TYPE_CHECKING:
+    from training.config import TrainSettings
+    from training.data import Example
+
+logger = logging.getLogger(__name__)
+
+Measure = Callable[["PreTrainedModel"], dict[str, Any]]
+"""Evaluates a network; the report's "overall" holds exact_match and f1."""
+
+SETTINGS_FILE = "settings.yaml"
+TAG_FILE = "tag"
+
+
+def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Pad rows to the longest and turn positions into targets.
+
+    Returns input_ids, token_type_ids, attention_mask: (batch, seq_len) integers; start_targets, end_targets:
+    (batch, seq_len) probabilities. Every annotator has an equal share of the target, so that all their answers
+    are used in every epoch and disagreement is learnt as doubt.
+    """
+    shape = (len(rows), max(row["length"] for row in rows))
+    batch = {name: torch.zeros(shape, dtype=torch.long) for name in ("input_ids", "token_type_ids", "attention_mask")}
+    batch |= {name: torch.zeros(shape) for name in ("start_targets", "end_targets")}
+    for i, row in enumerate(rows):
+        length = row["length"]
+        batch["input_ids"][i, :length] = torch.tensor(row["input_ids"])
+        batch["token_type_ids"][i, :length] = torch.tensor(row["token_type_ids"])
+        batch["attention_mask"][i, :length] = 1
+        for side in ("start", "end"):
+            for position in row[f"{side}_positions"]:
+                batch[f"{side}_targets"][i, position] += 1 / len(row[f"{side}_positions"])
+    return batch
+
+
+class SpanTrainer(Trainer):
+    """A Trainer whose loss knows several annotators, and whose evaluation is `measure(model)`."""
+
+    def __init__(self, *, measure: Measure, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._measure = measure
+        self.report: dict[str, Any] | None = None
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,  # noqa: ARG002  # the Trainer passes it
+    ) -> Any:
+        """Cross entropy between the annotators' distribution and the predicted one, mean of start and end."""
+        targets = [inputs.pop("start_targets"), inputs.pop("end_targets")]
+        outputs = model(**inputs)
+        padding = inputs["attention_mask"] == 0
+        losses = [
+            -(target * logits.float().masked_fill(padding, -1e4).log_softmax(-1)).sum(-1).mean()
+            for target, logits in zip(targets, (outputs.start_logits, outputs.end_logits), strict=True)
+        ]
+        loss = (losses[0] + losses[1]) / 2
+        return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure the network as it is now and log the overall figures with the epoch."""
+        if not self.is_world_process_zero():
+            return {}
+        self.report = self._measure(cast("PreTrainedModel", self.model))
+        figures = {f"eval_{name}": value for name, value in self.report["overall"].items()}
+        self.log(figures)
+        return figures
+
+
+def prepare_folder(settings: TrainSettings, data_sha256: str, *, overwrite: bool) -> Path | None:
+    """Make the output folder ready and return the checkpoint to resume from, if there is one.
+
+    An unfinished run with the same settings and data is resumed. Raises OutputFolderError when the folder holds
+    anything else, unless `overwrite` says that it may be replaced.
+    """
+    folder = settings.output_dir
+    if folder.exists() and not folder.is_dir():
+        raise OutputFolderError(f"output folder {folder} is a file; name another with --output-dir")
+    identity = f"{settings.to_yaml()}# data sha256: {data_sha256}\n"
+    written = folder / SETTINGS_FILE
+    resumable = written.is_file() and written.read_text(encoding="utf-8") == identity and not is_finished(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not resumable:
+        if not overwrite:
+            raise OutputFolderError(
+                f"output folder {folder} holds a finished run, or one with other settings or data; "
+                "name another with --output-dir, or replace it with --overwrite"
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written.write_text(identity, encoding="utf-8")
+    last = get_last_checkpoint(str(folder))  # type: ignore[no-untyped-call]
+    return Path(last) if last else None
+
+
+def is_finished(folder: Path) -> bool:
+    """Say whether the run in this folder has ended in the store."""
+    return (folder / TAG_FILE).is_file()
+
+
+def finish(folder: Path, tag: str) -> None:
+    """Mark the run as stored and remove its checkpoints, which nothing needs any more."""
+    (folder / TAG_FILE).write_text(f"{tag}\n", encoding="utf-8")
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+
+
+def fine_tune(
+    settings: TrainSettings, examples: list[Example], measure: Measure, *, checkpoint: Path | None = None
+) -> tuple[PreTrainedModel, list[dict[str, float]], dict[str, Any]]:
+    """Fine-tune the settings' base model on the examples.
+
+    `measure` is called with the network after every epoch. Returns the network, a row an epoch (epoch, mean training
+    loss, dev exact match and F1 in percent) and the last measurement ({} on every process but the first).
+    """
+    set_seed(settings.seed)
+    base = base_models.find(settings.base_model)
+    tokenizer = TextTokenizer.from_file(base.folder / "tokenizer.json")
+    examples = _drawn(examples, settings)
+    rows = features.build(examples, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
+    logger.info("%d questions, %d windows, %d tokens", len(examples), len(rows), sum(r["length"] for r in rows))
+    trainer = SpanTrainer(
+        measure=measure,
+        model=_with_adapter(base_models.load(base, settings), settings),
+        args=_arguments(settings, len(rows)),
+        train_dataset=rows,
+        eval_dataset=rows[:1],  # a placeholder: evaluate() has its own examples
+        data_collator=collate,
+    )
+    with contextlib.redirect_stdout(sys.stderr):  # the progress bar prints its log lines to stdout
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if trainer.report is None:  # resumed behind the last epoch
+            trainer.evaluate()
+    return _merged(trainer.model), epochs(trainer.state.log_history), trainer.report or {}
+
+
+def epochs(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    """Condense the Trainer's log to a row an epoch: epoch, mean training loss, dev exact match and F1 (percent)."""
+    rows: list[dict[str, float]] = []
+    losses: list[float] = []
+    for entry in history:
+        if "loss" in entry:
+            losses.append(float(entry["loss"]))
+        elif "eval_f1" in entry and (not rows or entry["epoch"] > rows[-1]["epoch"]):
+            loss = sum(losses) / max(1, len(losses))
+            row = {"epoch": entry["epoch"], "loss": loss, "exact_match": entry["eval_exact_match"]}
+            rows.append({name: round(value, 3) for name, value in (row | {"f1": entry["eval_f1"]}).items()})
+            losses = []
+    return rows
+
+
+def _drawn(examples: list[Example], settings: TrainSettings) -> list[Example]:
+    if settings.max_examples is None or settings.max_examples >= len(examples):
+        return examples
+    chosen = np.random.default_rng(settings.seed).permutation(len(examples))[: settings.max_examples]
+    return [examples[i] for i in sorted(chosen)]
+
+
+def _arguments(settings: TrainSettings, windows: int) -> TrainingArguments:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    updates = settings.epochs * windows / (settings.batch_size * processes)
+    return TrainingArguments(
+        output_dir=str(settings.output_dir),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        warmup_steps=round(settings.warmup_ratio * updates),
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="linear",
+        train_sampling_strategy="group_by_length",
+        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        seed=settings.seed,
+        save_strategy="steps",
+        save_steps=settings.save_steps,
+        save_total_limit=2,
+        eval_strategy="epoch",
+        logging_steps=10,
+        logging_first_step=True,
+        disable_tqdm=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none",
+        remove_unused_columns=False,
+    )
+
+
+def _with_adapter(model: PreTrainedModel, settings: TrainSettings) -> Any:
+    if settings.adapter == "none":
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        task_type="QUESTION_ANS",
+        r=settings.lora_rank,
+        lora_alpha=2 * settings.lora_rank,
+        target_modules="all-linear",
+        modules_to_save=["qa_outputs"],
+    )
+    return get_peft_model(model, config)
+
+
+def _merged(model: Any) -> PreTrainedModel:
+    """Return the plain network: an adapter is folded into the weights it adapts."""
+    merged: PreTrainedModel = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    merged.train(False)
+    return merged
