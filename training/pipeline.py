@@ -123,7 +123,7 @@ def _provenance(
     origin = {"name": settings.base_model, "sha256": base.sha256}
     if settings.base_model == base_models.PRETRAINED:
         origin["weights_sha256"] = base_models.sha256_of([pretrained.FOLDER / pretrained.WEIGHTS])
-    values = settings.model_dump(mode="json", exclude={"output_dir"})
+    values = settings.model_dump(mode="json", exclude={"output_dir"}, exclude_none=True)
     for name in ("data", "dev_data"):
         values[name] = [Path(source).name for source in values[name]]
     return {

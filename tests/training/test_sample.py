@@ -74,7 +74,8 @@ def test_text_is_as_varied_as_users_texts_are(part):
     assert sum(scripts[name] > 0 for name in ("CYRILLIC", "GREEK", "ARABIC", "CJK", "HIRAGANA", "KATAKANA")) >= 3
     assert any(unicodedata.combining(c) for c in text)
     assert any(unicodedata.category(c) == "So" for c in text)
-    assert "\u200d" in text
+    # Emoji of several code points: joined, with a variation selector, with a skin tone, or a flag.
+    assert re.search("[\u200d\ufe0f\U0001f3fb-\U0001f3ff\U0001f1e6-\U0001f1ff]", text)
     for wanted in ("“", "«", "—", "\n", "\t", "€"):
         assert wanted in text
 
