@@ -1,0 +1,235 @@
+"""The BentoML service as this project runs it: its settings, its model, its front door and its documentation."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import attrs
+import bentoml
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.server.http.traffic import TimeoutMiddleware
+from bentoml._internal.service.openapi.specification import OpenAPISpecification, PathItem
+from bentoml.exceptions import BentoMLException
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bento_service import artifact, errors
+from bento_service.contract import JSON, TICKET, Contract, Ticket, error_response
+from bento_service.engines import cpu_count
+from bento_service.schema import VERSION, ErrorResponse, HealthResponse
+
+
+def _tag(text: str) -> str:
+    return str(bentoml.Tag.from_str(text))
+
+
+class Settings(BaseModel):
+    """What the environment decides, as QNA_MODEL, QNA_MAX_CONCURRENCY and QNA_TIMEOUT_S; read when a server starts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: Annotated[str, AfterValidator(_tag)] | None = Field(
+        default=None, description="tag of the model to serve; None: the service's own"
+    )
+    max_concurrency: int = Field(default=32, ge=1, description="requests in flight before more are answered 429")
+    timeout_s: float = Field(default=60, gt=0, description="seconds before a request is answered 504")
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read the settings. Raises SettingsError naming the variable."""
+        variables = {name: f"QNA_{name.upper()}" for name in cls.model_fields}
+        found = {name: os.environ[variable] for name, variable in variables.items() if variable in os.environ}
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise errors.SettingsError(f"{variables[str(problem['loc'][0])]}: {problem['msg']}") from error
+
+
+class ServedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML's SDK has no types
+    """The model of the store that a Bento pins, or the one that QNA_MODEL names."""
+
+    def resolve(self, base_path: Any = None) -> bentoml.Model:
+        """Return the stored model, verified; without one, say how to get it instead of asking BentoCloud.
+
+        `bentoml serve` calls this before it starts a worker: what is wrong ends the command, not a worker behind it.
+        """
+        try:
+            chosen = Settings.from_environment().model
+            if chosen is not None and base_path is None:
+                return _verified(bentoml.models.BentoModel(chosen))
+            stored = _verified(self)
+        except errors.ServiceError as error:
+            raise BentoMLException(str(error)) from error
+        return stored if base_path is None else super().resolve(base_path)
+
+
+def _verified(model: Any) -> bentoml.Model:
+    stored: bentoml.Model | None = model.stored
+    if stored is None:
+        raise errors.ArtifactError(
+            f"the BentoML store has no model {model.tag}; run `make train` (or `python -m training train`), "
+            "or point BENTOML_HOME or QNA_MODEL at another one"
+        )
+    artifact.load(Path(stored.path))
+    return stored
+
+
+class _Checked(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's SDK has no types
+    """Hands BentoML the request that the contract has already read and checked, so that it is done once."""
+
+    __root_input__: ClassVar[bool] = True
+
+    @classmethod
+    async def from_http_request(cls, request: Request, _serde: Any) -> Ticket[Any]:
+        """Return the ticket of this request."""
+        ticket: Ticket[Any] = request.scope[TICKET]
+        return ticket
+
+
+def checked(model: type[BaseModel]) -> Any:
+    """Return the input specification of an API: the model's schema, without a second validation."""
+    return create_model(model.__name__, __base__=(_Checked, model), __doc__=model.__doc__)
+
+
+def described(model: type[BaseModel]) -> Any:
+    """Return the output specification of an API: the model's schema."""
+    return create_model(model.__name__, __base__=(bentoml.IODescriptor, model), __doc__=model.__doc__)
+
+
+class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has no types
+    """A BentoML service behind the contract. From the outside in, a request passes
+
+    `FrontDoor`, BentoML's metrics, tracing (if set up) and access log, `Contract`, BentoML's router, APIs and threads.
+    """
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        """Build the application, with the settings that the environment holds now."""
+        settings = Settings.from_environment()
+        # onnxruntime releases the GIL: while one thread computes, another one tokenises.
+        self.config["threads"] = cpu_count()
+        bodies = {api.route: api.input_spec for api in self.apis.values()}
+        self.middlewares = [
+            (
+                Contract,
+                {"bodies": bodies, "max_concurrency": settings.max_concurrency, "timeout_s": settings.timeout_s},
+            )
+        ]
+        app = super().to_asgi(is_main)
+        idle = _idle_middleware()
+        app.user_middleware = [entry for entry in app.user_middleware if entry.cls not in idle]
+        return FrontDoor(app, known_paths(app))
+
+    @property
+    def openapi_spec(self) -> OpenAPISpecification:
+        """Describe the routes as they are: with the contract's errors, and with /health."""
+        spec: OpenAPISpecification = super().openapi_spec
+        about = attrs.evolve(spec.info, version=VERSION, description=inspect.getdoc(self.inner), contact=None)
+        spec = attrs.evolve(spec, info=about)
+        for route in (api.route for api in self.apis.values()):
+            operation: Any = spec.paths[route].post
+            operation["responses"] = {200: operation["responses"][200], **_error_responses()}
+        spec.paths["/health"] = PathItem(
+            get={
+                "tags": ["Infrastructure"],
+                "description": "Whether the service answers, and which model, Bento and data answer.",
+                "responses": {
+                    200: _response("The service answers.", HealthResponse),
+                    503: _response("The model is not loaded yet.", HealthResponse),
+                },
+            }
+        )
+        return spec
+
+
+def _idle_middleware() -> set[type]:
+    """Return which of BentoML's middleware does nothing for this service but cost."""
+    # Contract has the deadline. This one answers in another shape, can't be switched off, and leaves a timer of its
+    # full length behind for every request.
+    idle: set[type] = {TimeoutMiddleware}
+    if BentoMLContainer.config.tracing.exporter_type.get() is None:
+        # Five spans a request that go nowhere were half of the CPU time between the socket and the reader.
+        idle.add(OpenTelemetryMiddleware)
+    return idle
+
+
+class FrontDoor:
+    """ASGI application that lets in what the service has, and answers the rest itself.
+
+    BentoML's metrics have a series and its access log a line for every path that anyone asks for: both would be the
+    asker's to fill, with any text.
+    """
+
+    def __init__(self, app: ASGIApp, methods: Mapping[str, frozenset[str]]) -> None:
+        self._app = app
+        self._methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on requests for a known path by a method it takes, and the server's own start and stop."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        elif scope["type"] == "http" and (error := self._error(scope)) is not None:
+            await error_response(error)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _error(self, scope: Scope) -> errors.ServiceError | None:
+        path = scope["path"]
+        if path not in self._methods:
+            return errors.NotFound("no such path; POST to /answer or /answers, GET /health, or read /docs.json")
+        if scope["method"] not in self._methods[path]:
+            return errors.MethodNotAllowed(path, self._methods[path])
+        return None
+
+
+def known_paths(app: Starlette) -> dict[str, frozenset[str]]:
+    """Return each path that the application has, with the methods it takes."""
+    paths: dict[str, frozenset[str]] = {}
+    for route in app.routes:
+        if isinstance(route, Route):
+            paths[route.path] = frozenset(route.methods or ())
+        elif isinstance(route, Mount) and isinstance(route.app, StaticFiles):
+            paths |= {f"{route.path}/{file}": frozenset(("GET", "HEAD")) for file in _files(route.app)}
+        elif isinstance(route, Mount) and isinstance(route.app, Starlette):
+            paths |= {f"{route.path}{path}": methods for path, methods in known_paths(route.app).items()}
+    return paths
+
+
+def _files(static: StaticFiles) -> list[str]:
+    folders = [Path(folder) for folder in static.all_directories]
+    return [path.relative_to(folder).as_posix() for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+_ERRORS: tuple[type[errors.ServiceError], ...] = (
+    errors.EmptyText,
+    errors.TooLarge,
+    errors.UnsupportedMediaType,
+    errors.InvalidRequest,
+    errors.TooManyRequests,
+    errors.ServiceError,
+    errors.TooSlow,
+)
+
+
+def _error_responses() -> dict[int, dict[str, Any]]:
+    return {
+        error.status: _response((error.__doc__ or "").partition("\n")[0], ErrorResponse, error=error.error)
+        for error in _ERRORS
+    }
+
+
+def _response(description: str, model: type[BaseModel], error: str | None = None) -> dict[str, Any]:
+    """Describe one response in OpenAPI's words."""
+    content: dict[str, Any] = {"schema": model.model_json_schema(mode="serialization")}
+    if error is not None:
+        content["example"] = {"error": error, "detail": "what is wrong, and what to do about it"}
+    return {"description": description, "content": {JSON: content}}

@@ -1,0 +1,231 @@
+"""Turns HTTP requests into checked requests, and whatever goes wrong into the contract's errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bento_service.errors import (
+    EmptyText,
+    InvalidRequest,
+    MalformedJson,
+    ServiceError,
+    TooLarge,
+    TooManyRequests,
+    TooSlow,
+    UnsupportedMediaType,
+)
+from bento_service.schema import BATCH_TOO_LARGE, EMPTY, MAX_BODY_BYTES, ErrorResponse
+
+JSON = "application/json"
+TICKET = "bento_service.ticket"
+"""Key of the request's Ticket in the ASGI scope."""
+MAX_LISTED_ERRORS = 10
+MAX_NAME_CHARACTERS = 60
+
+_SAYINGS = {"missing": "is missing", "extra_forbidden": "is not a field of this request"}
+_TOO_LARGE = ("string_too_long", "too_long", BATCH_TOO_LARGE)
+
+logger = logging.getLogger(__name__)
+Body = TypeVar("Body", bound=BaseModel)
+
+
+@dataclass
+class Ticket(Generic[Body]):
+    """A checked request on its way to the reader; abandoned when its client has been answered 504 or has left."""
+
+    body: Body
+    abandoned: bool = False
+
+    def redeem(self, work: Callable[[Body], BaseModel], headers: Mapping[str, str]) -> Response:
+        """Do the work on this thread and return its result, or its error, as a response."""
+        if self.abandoned:
+            return Response(status_code=TooSlow.status)
+        try:
+            content = work(self.body).model_dump_json(exclude_none=True)
+        except Exception as error:  # BentoML would log a traceback, and with it maybe the text
+            return error_response(error)
+        return Response(content, media_type=JSON, headers=dict(headers))
+
+
+class Contract:
+    """ASGI middleware in front of the routes that take a body: checks it, bounds how many at once and how long.
+
+    BentoML's own concurrency limit and timeout sit outside of all user middleware and answer in a shape of their own,
+    so both are done here. bodies: the request model of each path.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, bodies: Mapping[str, type[BaseModel]], max_concurrency: int, timeout_s: float
+    ) -> None:
+        self._app = app
+        self._bodies = bodies
+        self._max_concurrency = max_concurrency
+        self._timeout_s = timeout_s
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request."""
+        model = self._bodies.get(scope["path"]) if scope["type"] == "http" else None
+        if model is None:
+            await self._app(scope, receive, send)
+            return
+        reply = _Reply(send)
+        try:
+            await self._serve(scope, receive, reply, model)
+        except _Disconnected:
+            pass
+        except Exception as error:
+            response = error_response(error)
+            if not reply.started:
+                await response(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, reply: _Reply, model: type[BaseModel]) -> None:
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        self._refuse_when_full()
+        _check_media_type(Headers(scope=scope))
+        ticket = Ticket(parse(model, await _read(scope, receive, deadline)))
+        self._refuse_when_full()
+        scope[TICKET] = ticket
+        self._in_flight += 1
+        work = asyncio.ensure_future(self._app(scope, receive, reply))
+        work.add_done_callback(self._release)
+        try:
+            await self._wait(work, receive, reply, deadline)
+        except BaseException:
+            # The thread can't be stopped, and its slot is free only when it is done: late work can't pile up.
+            ticket.abandoned = reply.closed = True
+            raise
+
+    async def _wait(self, work: asyncio.Future[None], receive: Receive, reply: _Reply, deadline: float) -> None:
+        """Return when the response is sent. Raises TooSlow, or _Disconnected when the client left."""
+        left = asyncio.ensure_future(_disconnected(receive))
+        remaining = deadline - asyncio.get_running_loop().time()
+        try:
+            await asyncio.wait({work, left}, timeout=max(0.0, remaining), return_when=asyncio.FIRST_COMPLETED)
+            gone = left.done()
+        finally:
+            left.cancel()
+        if work.done() or (reply.started and not gone):
+            await work
+        elif gone:
+            raise _Disconnected
+        else:
+            raise TooSlow(f"no answer within {self._timeout_s:g} s; send a shorter context, or try again later")
+
+    def _refuse_when_full(self) -> None:
+        if self._in_flight >= self._max_concurrency:
+            raise TooManyRequests(f"{self._in_flight} requests are in flight; try again after Retry-After seconds")
+
+    def _release(self, work: asyncio.Future[None]) -> None:
+        self._in_flight -= 1
+        if not work.cancelled():
+            work.exception()  # or asyncio logs "never retrieved" with a traceback, for work that came too late
+
+
+def parse(model: type[Body], body: bytes) -> Body:
+    """Return the body as the model. Raises MalformedJson, InvalidRequest, TooLarge or EmptyText."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _explain(error.errors(include_url=False, include_input=False)) from None
+
+
+def error_response(error: Exception) -> Response:
+    """Return the contract's response to an error; one that nobody foresaw is logged, by its place only."""
+    if not isinstance(error, ServiceError):
+        _log(error)
+        error = ServiceError("the server failed; its log says where")
+    content = ErrorResponse(error=error.error, detail=str(error)).model_dump_json()
+    return Response(content, error.status, media_type=JSON, headers=error.headers)
+
+
+def _log(error: Exception) -> None:
+    """Log an error's type and place. Its message and the traceback's lines could hold the text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames[-3:]))
+    logger.error("internal error: %s at %s", type(error).__name__, place)
+
+
+def _explain(errors: list[ErrorDetails]) -> ServiceError:
+    """Turn pydantic's errors into one: a wrong shape before a wrong size before an empty text."""
+    kinds = {error["type"] for error in errors}
+    if "json_invalid" in kinds:
+        reason = errors[0].get("ctx", {}).get("error", "unreadable")
+        return MalformedJson(f"the body is not JSON in UTF-8: {reason}")
+    detail = "; ".join(_say(error) for error in errors[:MAX_LISTED_ERRORS])
+    if len(errors) > MAX_LISTED_ERRORS:
+        detail += f"; and {len(errors) - MAX_LISTED_ERRORS} more"
+    if kinds <= {EMPTY}:
+        return EmptyText(detail)
+    return TooLarge(detail) if kinds <= {EMPTY, *_TOO_LARGE} else InvalidRequest(detail)
+
+
+def _say(error: ErrorDetails) -> str:
+    """Name the field and what is wrong with it; a name is cut, as a client may have sent a text in its place."""
+    names = [str(part) for part in error["loc"]]
+    field = ".".join(name if len(name) <= MAX_NAME_CHARACTERS else name[:MAX_NAME_CHARACTERS] + "…" for name in names)
+    return f"{field or 'body'}: {_SAYINGS.get(error['type'], error['msg'])}"
+
+
+def _check_media_type(headers: Headers) -> None:
+    media_type, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
+    charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
+    if media_type != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
+        raise UnsupportedMediaType("send the body as JSON in UTF-8, with the header Content-Type: application/json")
+
+
+async def _read(scope: Scope, receive: Receive, deadline: float) -> bytes:
+    """Read the body, at most MAX_BODY_BYTES of it, whatever its Content-Length says."""
+    declared = Headers(scope=scope).get("content-length", "0")
+    too_large = TooLarge(f"the body has more than {MAX_BODY_BYTES} bytes; send a shorter context or smaller batches")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout_at(deadline):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _Disconnected
+                body += message.get("body", b"")
+                if len(body) > MAX_BODY_BYTES:
+                    raise too_large
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise TooSlow("the body did not arrive in time; send it at once") from None
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Disconnected(Exception):
+    """The client left: nobody to answer."""
+
+
+class _Reply:
+    """The way back to the client: knows whether a response has started, and drops one that comes too late."""
+
+    def __init__(self, send: Send) -> None:
+        self.started = False
+        self.closed = False
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if not self.closed:
+            self.started = True
+            await self._send(message)

@@ -1,0 +1,174 @@
+"""The API contract: what a request may hold, what a response holds, and the limits between them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+from bento_service.reader import Answer, Query
+
+VERSION = "0.1.0"
+"""Version of the service and of this contract; pyproject.toml has the same."""
+
+MAX_BODY_BYTES = 1_000_000
+MAX_CONTEXT_CHARACTERS = 100_000
+MAX_QUESTION_CHARACTERS = 2_000
+MAX_BATCH_QUERIES = 64
+MAX_BATCH_CHARACTERS = 200_000
+"""Characters (code points) of all the contexts of a batch together."""
+MAX_ANSWER_TOKENS = 200
+MAX_TOP_K = 20
+
+EMPTY = "empty_text"
+BATCH_TOO_LARGE = "batch_too_large"
+"""Types of this module's own validation errors, beside pydantic's."""
+
+EXAMPLE_REQUEST: dict[str, JsonValue] = {
+    "question": "What is the capital of France?",
+    "context": (
+        "France is a country in Europe. Its capital city is Paris, "
+        "which is known for the Eiffel Tower and Louvre Museum."
+    ),
+}
+EXAMPLE_RESPONSE: dict[str, JsonValue] = {"answer": "Paris", "confidence": 0.98, "start_pos": 51, "end_pos": 56}
+
+
+def _visible(text: str) -> str:
+    """Refuse a text that shows nothing: only white space, control and format characters."""
+    if all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text):
+        raise PydanticCustomError(EMPTY, "is empty; send a text with at least one visible character")
+    return text
+
+
+class _Request(BaseModel):
+    """Strict: a number is no string and "true" is no boolean, so a client's mistake is seen and not guessed at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AnswerRequest(_Request):
+    """One question about one context."""
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_REQUEST})
+
+    question: Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), AfterValidator(_visible)] = Field(
+        description="What is asked. It also has to fit into a window of tokens with room for the context."
+    )
+    context: Annotated[str, Field(max_length=MAX_CONTEXT_CHARACTERS), AfterValidator(_visible)] = Field(
+        description="The text that holds the answer."
+    )
+    top_k: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_TOP_K,
+        description="How many answers at most; when sent, the response has `alternatives`.",
+    )
+    allow_no_answer: bool = Field(
+        default=False, description='Let the answer be "" at 0, 0 when the context more likely holds none.'
+    )
+    max_answer_length: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_ANSWER_TOKENS,
+        description="Longest answer in tokens; by default the model's own setting.",
+    )
+    offsets: Literal["codepoint", "utf16"] = Field(
+        default="codepoint",
+        description="Unit of the positions: Unicode code points, or UTF-16 code units as in JavaScript.",
+    )
+
+    def to_query(self) -> Query:
+        """Return what the reader is asked."""
+        return Query(self.question, self.context, self.top_k, self.allow_no_answer, self.max_answer_length)
+
+
+class AnswersRequest(_Request):
+    """A batch of questions, each with its own context."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"queries": [EXAMPLE_REQUEST]}})
+
+    queries: list[AnswerRequest] = Field(
+        min_length=1,
+        max_length=MAX_BATCH_QUERIES,
+        description=f"At most {MAX_BATCH_CHARACTERS:,} characters of context in all.",
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> AnswersRequest:
+        if sum(len(query.context) for query in self.queries) > MAX_BATCH_CHARACTERS:
+            message = f"the contexts have more than {MAX_BATCH_CHARACTERS} characters in all; send smaller batches"
+            raise PydanticCustomError(BATCH_TOO_LARGE, message)
+        return self
+
+
+class Span(BaseModel):
+    """A part of the context: context[start_pos:end_pos] == answer, in the unit that `offsets` asked for."""
+
+    answer: str = Field(description='The text of the span, or "" when there is no answer.')
+    confidence: float = Field(ge=0, le=1, description='Probability that this is right; of "no answer" when "".')
+    start_pos: int = Field(ge=0, description="Position of the first character.")
+    end_pos: int = Field(ge=0, description="Position after the last character.")
+
+
+class AnswerResponse(Span):
+    """The best answer, and the others when `top_k` was sent."""
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_RESPONSE})
+
+    alternatives: list[Span] | None = Field(
+        default=None,
+        description="The next best answers, best first, none overlapping another; only when `top_k` was sent.",
+    )
+
+    @classmethod
+    def of(cls, request: AnswerRequest, answers: Sequence[Answer]) -> AnswerResponse:
+        """Lay the reader's answers (best first, at least one) out as the request asked for them."""
+        best, *others = (_span(request, answer) for answer in answers)
+        asked = "top_k" in request.model_fields_set
+        return cls(**dict(best), alternatives=others if asked else None)
+
+
+class AnswersResponse(BaseModel):
+    """One response a query, in the order of the queries."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"answers": [EXAMPLE_RESPONSE]}})
+
+    answers: list[AnswerResponse]
+
+
+class HealthResponse(BaseModel):
+    """Whether the service answers, and what it answers with."""
+
+    status: Literal["ok", "unavailable"]
+    model_loaded: bool
+    version: str = Field(description="Version of the service.")
+    timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC), description="Now, in UTC.")
+    model: dict[str, Any] | None = Field(
+        default=None, description="Tag of the model that answers, and where it came from."
+    )
+    bento: str | None = Field(default=None, description="Tag of the Bento; null when served from the source tree.")
+    data: Any = Field(default=None, description="What the model was trained on.")
+
+
+class ErrorResponse(BaseModel):
+    """Any answer but a good one."""
+
+    error: str = Field(description="Short name to switch on.")
+    detail: str = Field(description="What is wrong, and what to do about it.")
+
+
+def _span(request: AnswerRequest, answer: Answer) -> Span:
+    start, end = answer.start, answer.end
+    if request.offsets == "utf16":
+        start, end = _utf16_length(request.context[:start]), _utf16_length(request.context[:end])
+    # A probability that is summed up in floating point can end just above 1.
+    return Span(answer=answer.text, confidence=min(1.0, answer.confidence), start_pos=start, end_pos=end)
+
+
+def _utf16_length(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

@@ -1,0 +1,253 @@
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from bento_service import artifact
+from bento_service.schema import EXAMPLE_REQUEST, VERSION
+from tests.servers import ROOT, serve
+
+LONG = {"question": "Where?", "context": ("Ada walked from the mill to the sea. " * 3_000)[:100_000]}
+
+CONTEXTS = {
+    "plain": EXAMPLE_REQUEST["context"],
+    "one character": "x",
+    "emoji": "👩‍👩‍👧‍👦 eat 🍜 in 東京 with Zoë 🇫🇷👍🏽, then they sleep.",
+    "combining": "Cafe\u0301 nai\u0308ve Ångström A\u030angstro\u0308m ﬁne ẞ ǅ",
+    "right to left": "عاصمة فرنسا هي باريس. בירת צרפת היא פריז.",
+    "control": "A\u0000B \u0007bell\u001b[31m \tTab\r\nCRLF \u007f\u0085 end",
+    "format": "zero\u200bwidth \u200ejoined \ufeffmark \u2028line",
+    "astral": "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𠜎 is beyond the plane",
+    "not characters": "\ufffe and \U0010ffff and \ufffd and \ue000",
+    "no token at all": "\ufffd",
+    "long": LONG["context"][:5_000],
+}
+
+
+def ask(client, context, **fields):
+    """Return the answer of a good request."""
+    response = client.post("/answer", json={"question": "Where is it?", "context": context} | fields)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def spans(answer):
+    """The answer and its alternatives."""
+    return [answer, *answer["alternatives"]]
+
+
+def test_answer_has_four_fields(client):
+    response = client.post("/answer", json=EXAMPLE_REQUEST)
+    assert response.status_code == 200
+    assert response.headers["x-model"].startswith("extractive-qa:")
+    answer = response.json()
+    assert list(answer) == ["answer", "confidence", "start_pos", "end_pos"]
+    assert 0 <= answer["confidence"] <= 1
+    assert str(EXAMPLE_REQUEST["context"])[answer["start_pos"] : answer["end_pos"]] == answer["answer"]
+
+
+@pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS.keys())
+def test_offsets_in_code_points(client, context):
+    for span in spans(ask(client, context, top_k=20)):
+        assert context[span["start_pos"] : span["end_pos"]] == span["answer"]
+
+
+@pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS.keys())
+def test_offsets_in_utf16_as_javascript_counts(client, context):
+    units = context.encode("utf-16-le")
+    for span in spans(ask(client, context, top_k=20, offsets="utf16")):
+        assert units[2 * span["start_pos"] : 2 * span["end_pos"]].decode("utf-16-le") == span["answer"]
+
+
+@pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS.keys())
+def test_alternatives_are_ranked_and_apart(client, context):
+    found = spans(ask(client, context, top_k=20))
+    assert len(found) <= 20
+    assert sorted((span["confidence"] for span in found), reverse=True) == [span["confidence"] for span in found]
+    ranges = sorted((span["start_pos"], span["end_pos"]) for span in found)
+    assert all(left[1] <= right[0] for left, right in pairwise(ranges))
+
+
+def test_alternatives_are_there_when_top_k_is_sent(client):
+    assert ask(client, "x", top_k=1)["alternatives"] == []
+    assert len(ask(client, LONG["context"][:500], top_k=3)["alternatives"]) == 2
+    assert "alternatives" not in ask(client, "x", max_answer_length=3)
+
+
+def test_max_answer_length(client):
+    context = "one two three four five six seven"
+    assert all(len(span["answer"].split()) == 1 for span in spans(ask(client, context, max_answer_length=1, top_k=20)))
+    assert ask(client, context, max_answer_length=None) == ask(client, context)
+
+
+def test_allow_no_answer(client):
+    for context in CONTEXTS.values():
+        answer = ask(client, context, allow_no_answer=True)
+        assert list(answer) == ["answer", "confidence", "start_pos", "end_pos"]
+        if answer["answer"] == "":
+            assert (answer["start_pos"], answer["end_pos"]) == (0, 0)
+
+
+def test_longest_context_and_question(client):
+    answer = ask(client, LONG["context"], question="why " * 90)
+    assert LONG["context"][answer["start_pos"] : answer["end_pos"]] == answer["answer"]
+
+
+def test_batch_equals_single_questions(client):
+    queries = [{"question": "Where is it?", "context": context, "top_k": 3} for context in CONTEXTS.values()]
+    queries[0]["offsets"] = queries[2]["offsets"] = "utf16"
+    response = client.post("/answers", json={"queries": queries})
+    assert response.status_code == 200
+    assert response.json() == {"answers": [client.post("/answer", json=query).json() for query in queries]}
+
+
+def test_parallel_questions_get_their_own_answers(client):
+    contexts = [f"Number {i} lives in house {i * 7}." for i in range(40)]
+    alone = [ask(client, context) for context in contexts]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda context: ask(client, context), contexts)) == alone
+
+
+def test_health(client):
+    response = client.get("/health")
+    assert response.status_code == 200
+    health = response.json()
+    assert (health["status"], health["model_loaded"], health["version"]) == ("ok", True, VERSION)
+    assert abs(datetime.fromisoformat(health["timestamp"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert health["model"]["tag"] == client.post("/answer", json=EXAMPLE_REQUEST).headers["x-model"]
+    assert {"name", "sha256"} <= health["model"]["base_model"].keys()
+    assert {"sources", "sha256"} <= health["data"].keys()
+    assert health["bento"] is None
+
+
+def test_version_is_the_projects():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/schema.json", "/"])
+def test_bentomls_own_routes_work(client, path):
+    assert client.get(path).status_code == 200
+
+
+def test_openapi_documents_the_contract(client):
+    document = client.get("/docs.json").json()
+    for path, example in (("/answer", EXAMPLE_REQUEST), ("/answers", {"queries": [EXAMPLE_REQUEST]})):
+        operation = document["paths"][path]["post"]
+        assert operation["requestBody"]["content"]["application/json"]["schema"]["example"] == example
+        assert set(operation["responses"]) == {"200", "400", "413", "415", "422", "429", "500", "504"}
+    fields = document["components"]["schemas"]["AnswerRequest"]["properties"]
+    assert {"question", "context", "top_k", "allow_no_answer", "max_answer_length", "offsets"} == fields.keys()
+    assert all("description" in field for field in fields.values())
+
+
+def test_every_documented_route_exists(client):
+    for path, operations in client.get("/docs.json").json()["paths"].items():
+        for method in operations:
+            assert client.request(method, path).status_code not in (404, 405)
+
+
+def test_index_page_finds_its_files(client):
+    for name in re.findall(r'(?:src|href)="\./(static_content/[^"]+)"', client.get("/").text):
+        assert client.get(f"/{name}").status_code == 200
+
+
+def test_metrics_count_answers_by_route_and_status(client):
+    client.post("/answer", json=EXAMPLE_REQUEST)
+    client.post("/answer", json={})
+    metrics = client.get("/metrics").text
+    for status in (200, 422):
+        assert f'request_total{{endpoint="/answer",http_response_code="{status}"' in metrics
+
+
+def burst(url, count, **request):
+    """Send one request many times at once and return the responses."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: httpx.post(f"{url}/answer", timeout=30, **request), range(count)))
+
+
+def test_too_many_at_once(tiny_store, tmp_path):
+    with serve(tiny_store, tmp_path, QNA_MAX_CONCURRENCY="1") as server:
+        responses = burst(server.url, 8, json=LONG)
+        assert {response.status_code for response in responses} == {200, 429}
+        refused = [response for response in responses if response.status_code == 429]
+        assert all(response.json()["error"] == "too_many_requests" for response in refused)
+        assert all(int(response.headers["retry-after"]) >= 1 for response in refused)
+        assert httpx.get(f"{server.url}/health").status_code == 200
+        assert httpx.post(f"{server.url}/answer", json=EXAMPLE_REQUEST, timeout=30).status_code == 200
+
+
+def test_too_slow(tiny_store, tmp_path):
+    with serve(tiny_store, tmp_path, QNA_TIMEOUT_S="0.02", QNA_MAX_CONCURRENCY="4") as server:
+        response = httpx.post(f"{server.url}/answer", json=LONG, timeout=30)
+        assert (response.status_code, response.json()["error"]) == (504, "too_slow")
+        assert "0.02 s" in response.json()["detail"]
+        assert "Traceback" not in server.log
+
+
+def test_without_a_model_it_says_what_to_do(tmp_path):
+    with (
+        pytest.raises(RuntimeError, match="has no model extractive-qa:latest; run `make train`"),
+        serve(tmp_path / "empty", tmp_path),
+    ):
+        pass
+
+
+def test_bad_settings_are_named(tiny_store, tmp_path):
+    with pytest.raises(RuntimeError, match="QNA_TIMEOUT_S"), serve(tiny_store, tmp_path, QNA_TIMEOUT_S="soon"):
+        pass
+
+
+def test_never_ready_with_a_model_that_cannot_answer(tiny_store, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(tiny_store / "models", home / "models")
+    folder = next((home / "models" / "extractive-qa").glob("*/model.onnx")).parent
+    (folder / artifact.GRAPH).write_bytes(b"no graph")
+    artifact.seal(folder)
+    with pytest.raises(RuntimeError, match="startup failed"), serve(home, tmp_path):
+        pass
+
+
+def test_serves_without_torch_and_transformers(tiny_store):
+    script = """
+import json, sys
+from starlette.testclient import TestClient
+from bento_service.schema import EXAMPLE_REQUEST
+from bento_service.service import ExtractiveQA
+with TestClient(ExtractiveQA.to_asgi()) as client:
+    status = client.post("/answer", json=EXAMPLE_REQUEST).status_code
+print(json.dumps([status, sorted({"torch", "transformers", "training"} & sys.modules.keys())]))
+"""
+    assert run_script(script, tiny_store) == [200, []]
+
+
+def test_order_of_the_middleware(tiny_store):
+    script = """
+import json
+from bento_service.service import ExtractiveQA
+door = ExtractiveQA.to_asgi()
+print(json.dumps([type(door).__name__, *(entry.cls.__name__ for entry in door._app.user_middleware)]))
+"""
+    inside = ["AccessLogMiddleware", "Contract", "ContextMiddleware"]
+    metrics, tracing = "RunnerTrafficMetricsMiddleware", "OpenTelemetryMiddleware"
+    assert run_script(script, tiny_store) == ["FrontDoor", metrics, *inside]
+    traced = run_script(script, tiny_store, BENTOML_CONFIG_OPTIONS="services.tracing.exporter_type=in_memory")
+    assert traced == ["FrontDoor", metrics, tracing, *inside]
+
+
+def run_script(script, home, **variables):
+    """Run Python code in a process of its own and return what its last line says in JSON."""
+    environment = os.environ | {"BENTOML_HOME": str(home), "PYTHONPATH": str(ROOT)} | variables
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])

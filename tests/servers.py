@@ -1,0 +1,94 @@
+"""A real `bentoml serve` on a free port, for tests: started with a deadline, always ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parent.parent
+START_S = 90
+STOP_S = 20
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server. url: without a slash at the end. pid: of `bentoml serve`, not of its worker."""
+
+    url: str
+    log_path: Path
+    pid: int
+
+    @property
+    def log(self) -> str:
+        """What the server has written so far, to stdout and stderr."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, for tests that speak to the socket."""
+        return "127.0.0.1", int(self.url.rpartition(":")[2])
+
+
+@contextmanager
+def serve(home: Path, scratch: Path, **environment: str) -> Iterator[Server]:
+    """Run the repository's service with the model store under `home`; its log goes into `scratch`."""
+    port = _free_port()
+    log_path = scratch / f"server-{port}.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=ROOT,
+            env=os.environ | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"} | environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(f"http://127.0.0.1:{port}", log_path, process.pid)
+    try:
+        _wait_until_ready(server, process)
+        yield server
+    finally:
+        _stop(process)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
+    """Poll /readyz: the socket listens long before a worker answers, so a connection alone says nothing."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"`bentoml serve` ended with {process.returncode}:\n{server.log}")
+        if "Application startup failed" in server.log:
+            raise RuntimeError(f"the service did not start:\n{server.log}")
+        try:
+            if httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"the service was not ready within {START_S} s:\n{server.log}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and its workers, kindly first. They are a process group of their own."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
