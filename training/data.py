@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,14 @@ def _checked(examples: list[Example], where: str) -> list[Example]:
                     "(offsets count code points); correct the data"
                 )
     return examples
+
+
+def draw(examples: list[Example], count: int | None, seed: int) -> list[Example]:
+    """Return `count` examples drawn by the seed, in their order; all of them when there are no more, or for None."""
+    if count is None or count >= len(examples):
+        return examples
+    chosen = random.Random(seed).sample(range(len(examples)), count)  # noqa: S311  # no secret
+    return [examples[i] for i in sorted(chosen)]
 
 
 def hold_out(examples: list[Example], fraction: float, seed: int) -> tuple[list[Example], list[Example]]:

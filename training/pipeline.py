@@ -40,9 +40,10 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
 
     Raises TrainingError; the store is then as it was, and an unfinished run resumes when it is started again.
     """
+    import torch
     from accelerate import PartialState
 
-    process = PartialState()
+    process = PartialState(cpu=not torch.cuda.is_available())
     train_examples, dev_examples = load_examples(settings)
     with process.main_process_first():
         checkpoint = prepare_folder(
@@ -81,8 +82,10 @@ def load_examples(settings: TrainSettings) -> tuple[list[Example], list[Example]
     """Return (train, dev) examples: dev from its own sources, or held out of the training data by article."""
     examples = data.load(settings.data)
     if settings.dev_data:
-        return examples, data.load(settings.dev_data)
-    return data.hold_out(examples, settings.dev_fraction, settings.seed)
+        dev_examples = data.load(settings.dev_data)
+    else:
+        examples, dev_examples = data.hold_out(examples, settings.dev_fraction, settings.seed)
+    return data.draw(examples, settings.max_examples, settings.seed), dev_examples
 
 
 def _write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
@@ -120,12 +123,14 @@ def _provenance(
     dev_examples: list[Example],
 ) -> dict[str, Any]:
     """Say what a model came from: enough to make it again. File names only: folders are nobody's business."""
-    origin = {"name": settings.base_model, "sha256": base.sha256}
+    name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
+    origin = {"name": name, "sha256": base.sha256}
     if settings.base_model == base_models.PRETRAINED:
         origin["weights_sha256"] = base_models.sha256_of([pretrained.FOLDER / pretrained.WEIGHTS])
     values = settings.model_dump(mode="json", exclude={"output_dir"}, exclude_none=True)
-    for name in ("data", "dev_data"):
-        values[name] = [Path(source).name for source in values[name]]
+    values["base_model"] = name
+    for sources in ("data", "dev_data"):
+        values[sources] = [Path(source).name for source in values[sources]]
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "base_model": origin,

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -139,7 +138,6 @@ def fine_tune(
     set_seed(settings.seed)
     base = base_models.find(settings.base_model)
     tokenizer = TextTokenizer.from_file(base.folder / "tokenizer.json")
-    examples = _drawn(examples, settings)
     rows = features.build(examples, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
     logger.info("%d questions, %d windows, %d tokens", len(examples), len(rows), sum(r["length"] for r in rows))
     trainer = SpanTrainer(
@@ -150,6 +148,8 @@ def fine_tune(
         eval_dataset=rows[:1],  # a placeholder: evaluate() has its own examples
         data_collator=collate,
     )
+    if checkpoint is not None:
+        logger.info("resuming from %s", checkpoint.name)
     with contextlib.redirect_stdout(sys.stderr):  # the progress bar prints its log lines to stdout
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if trainer.report is None:  # resumed behind the last epoch
@@ -172,13 +172,6 @@ def epochs(history: list[dict[str, float]]) -> list[dict[str, float]]:
     return rows
 
 
-def _drawn(examples: list[Example], settings: TrainSettings) -> list[Example]:
-    if settings.max_examples is None or settings.max_examples >= len(examples):
-        return examples
-    chosen = np.random.default_rng(settings.seed).permutation(len(examples))[: settings.max_examples]
-    return [examples[i] for i in sorted(chosen)]
-
-
 def _arguments(settings: TrainSettings, windows: int) -> TrainingArguments:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     updates = settings.epochs * windows / (settings.batch_size * processes)
@@ -192,6 +185,7 @@ def _arguments(settings: TrainSettings, windows: int) -> TrainingArguments:
         lr_scheduler_type="linear",
         train_sampling_strategy="group_by_length",
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
         save_strategy="steps",
         save_steps=settings.save_steps,

@@ -118,3 +118,12 @@ def test_the_fingerprint_follows_the_content_not_the_file(tmp_path):
     one, two = (data.load([str(squad(tmp_path, [qa()], name=name))]) for name in ("a.json", "b.json"))
     assert data.fingerprint(one) == data.fingerprint(two)
     assert data.fingerprint(one) != data.fingerprint(data.load([str(squad(tmp_path, [qa(2)]))]))
+
+
+def test_drawn_examples_keep_their_order_and_follow_the_seed():
+    all_of_them = examples("a", ["t"] * 50)
+    drawn = data.draw(all_of_them, 20, seed=1)
+    assert len(drawn) == 20
+    assert drawn == sorted(drawn, key=all_of_them.index)
+    assert drawn == data.draw(all_of_them, 20, seed=1) != data.draw(all_of_them, 20, seed=2)
+    assert data.draw(all_of_them, None, seed=1) == data.draw(all_of_them, 99, seed=1) == all_of_them

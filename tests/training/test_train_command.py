@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -93,54 +91,48 @@ def test_what_stops_a_run_is_one_line_with_its_own_exit_code(tmp_path, flags, co
     assert done.stdout == ""
 
 
-def test_a_killed_run_resumes_where_it_was(tmp_path, tiny_settings):
-    flags = [*tiny_settings, "--epochs", "400", "--save-steps", "2", "--dev-data", "--dev-fraction", "0.02"]
+def test_a_killed_run_resumes_and_outlives_a_store_that_cannot_be_written(tmp_path, tiny_settings):
+    flags = [*tiny_settings, "--epochs", "20", "--save-steps", "2", "--dev-data", "--dev-fraction", "0.02"]
     words = ["train", *flags, "--output-dir", str(tmp_path / "run")]
-    environment = {**os.environ, "BENTOML_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "training", *words], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "run").glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "training ended before its first checkpoint"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not list(tmp_path.glob("models/*/*"))
-    # Fewer epochs make another run: it is refused rather than mixed with this one.
-    other = training_command(*words, "--seed", "3", home=tmp_path, check=False)
-    assert other.returncode == 5
-    steps = max(int(p.name.split("-")[1]) for p in (tmp_path / "run").glob("checkpoint-*"))
-    assert steps < 800
-    settings = tmp_path / "run" / "settings.yaml"
-    settings.write_text(settings.read_text().replace("epochs: 400.0", "epochs: 5.0"))
-    words[words.index("400")] = "5"
-    shutil.rmtree(tmp_path / "run" / "checkpoint-0", ignore_errors=True)
-    done = training_command(*words, home=tmp_path)
+    home = tmp_path / "home"
+    kill_after_first_checkpoint(words, home, tmp_path / "run")
+    assert not (home / "models").exists() or stored_files(home) == []
+
+    other = training_command(*words, "--seed", "3", home=home, check=False)
+    assert other.returncode == 5, "other settings must not be mixed with this run's"
+
+    (home / "models").mkdir(parents=True, exist_ok=True)
+    (home / "models" / "extractive-qa").write_text("a file where a folder must go")
+    refused = training_command(*words, home=home, check=False)
+    assert refused.returncode == 6
+    assert "resuming from checkpoint-" in refused.stderr
+    assert "could not be stored" in refused.stderr
+    assert not list(home.glob("models/*/*"))
+
+    (home / "models" / "extractive-qa").unlink()
+    done = training_command(*words, home=home)
     assert done.stdout.startswith("extractive-qa:")
     assert not list((tmp_path / "run").glob("checkpoint-*"))
+    (metrics,) = home.glob("models/extractive-qa/*/metrics.json")
+    assert len(json.loads(metrics.read_text())["epochs"]) == 20
 
 
-def test_a_store_that_cannot_be_written_is_named_and_the_run_is_kept(tmp_path, tiny_settings):
-    home = tmp_path / "home"
-    (home / "models").mkdir(parents=True)
-    (home / "models" / "extractive-qa").write_text("a file where the folder must go")
-    words = ["train", *tiny_settings, "--output-dir", str(tmp_path / "run")]
-    done = training_command(*words, home=home, check=False)
-    assert done.returncode == 6
-    assert "could not be stored" in done.stderr
-    assert stored_files(home) == ["models/extractive-qa", "models/extractive-qa-checkpoint"] or stored_files(home) == [
-        "models/extractive-qa"
-    ]
-    (home / "models" / "extractive-qa").unlink()
-    assert training_command(*words, home=home).stdout.startswith("extractive-qa:")
+def kill_after_first_checkpoint(words, home, folder):
+    environment = {**os.environ, "BENTOML_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "training", *words]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 200
+        while not list(folder.glob("checkpoint-*/trainer_state.json")):
+            assert process.poll() is None, "training ended before its first checkpoint"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
 
 
-def test_two_processes_train_one_model(tmp_path, tiny_settings):
+def test_two_processes_train_one_adapter_folded_into_the_stored_network(tmp_path, tiny_settings):
     """`torchrun` needs no other code: gloo on CPUs here, nccl where there are GPUs."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    words = ["-m", "training", "train", *tiny_settings, "--output-dir", str(tmp_path / "run")]
+    words = ["-m", "training", "train", *tiny_settings, "--adapter", "lora", "--output-dir", str(tmp_path / "run")]
     done = subprocess.run(
         [*command, *words],
         cwd=ROOT,
@@ -151,12 +143,7 @@ def test_two_processes_train_one_model(tmp_path, tiny_settings):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("extractive-qa:") == 1
-
-
-def test_a_lora_adapter_is_folded_into_the_stored_network(tmp_path, tiny_settings):
-    words = ["train", *tiny_settings, "--adapter", "lora", "--output-dir", str(tmp_path / "run")]
-    assert training_command(*words, home=tmp_path).stdout.startswith("extractive-qa:")
-    assert "lora" not in json.dumps(list_tensors(tmp_path / "run" / "model" / "model.safetensors"))
+    assert not any("lora" in name for name in list_tensors(tmp_path / "run" / "model" / "model.safetensors"))
 
 
 def list_tensors(path):
