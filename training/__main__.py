@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training import config
-from training.errors import TrainingError
+from training.errors import DataError, TrainingError
 
 EXIT_CODES = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 data, 4 base model, 5 output folder,
 6 model store, 130 interrupted (start the same command again to resume)"""
@@ -92,6 +92,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     tag, folder = store.find(options.tag)
     examples = [e for e in data.load(options.data) if e.answers or not options.answerable]
+    if not examples:
+        raise DataError(f"no question is left of {' '.join(options.data)}; leave out --answerable")
     stored = artifact.load(folder)
     reader = stored.reader()
     if options.full_precision:

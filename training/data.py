@@ -139,21 +139,29 @@ def draw(examples: list[Example], count: int | None, seed: int) -> list[Example]
 
 
 def hold_out(examples: list[Example], fraction: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Split into (train, dev) by article, so that no article is on both sides.
+    """Split into (train, dev) by article, so that no article is on both sides; neither side is empty.
 
     An article is chosen by a hash of its name, not by its place: adding data leaves earlier choices as they are.
     A source that is one article is split by paragraph, since else all or nothing of it would be held out.
+    Raises DataError when there is nothing to split.
     """
     titles: dict[str, set[str]] = {}
     for example in examples:
         titles.setdefault(example.source, set()).add(example.title)
-    train: list[Example] = []
-    dev: list[Example] = []
-    for example in examples:
-        group = example.title if len(titles[example.source]) > 1 else example.context
-        digest = hashlib.sha256(f"{seed}\0{example.source}\0{group}".encode("utf-8", "surrogatepass")).digest()
-        (dev if int.from_bytes(digest[:8], "big") < fraction * 2**64 else train).append(example)
-    return train, dev
+    groups = [(e.source, e.title if len(titles[e.source]) > 1 else e.context) for e in examples]
+    draws = {group: _draw(group, seed) for group in groups}
+    if len(draws) < 2:
+        raise DataError("nothing can be held out of a single paragraph; name dev_data, or add paragraphs")
+    least, most = min(draws.values()), max(draws.values())
+    held = {group for group, draw in draws.items() if draw == least or (draw < fraction and draw != most)}
+    dev = [example for example, group in zip(examples, groups, strict=True) if group in held]
+    return [example for example, group in zip(examples, groups, strict=True) if group not in held], dev
+
+
+def _draw(group: tuple[str, str], seed: int) -> float:
+    """Return a number from 0 to 1 that depends on the group's name and the seed only."""
+    digest = hashlib.sha256("\0".join((str(seed), *group)).encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def fingerprint(examples: list[Example]) -> str:

@@ -18,6 +18,7 @@ from bento_service.reader import Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
 from training import base as base_models
 from training import data, pretrained, store
+from training.errors import SettingsError
 from training.evaluate import evaluate
 from training.export import export
 from training.train import fine_tune, finish, prepare_folder
@@ -50,8 +51,11 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
             settings, data.fingerprint(train_examples), overwrite=overwrite and process.is_main_process
         )
     base = base_models.find(settings.base_model)
+    positions = base_models.max_positions(base.folder)
+    if settings.max_length > positions:
+        raise SettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
     reader_settings = ReaderSettings(
-        max_length=min(settings.max_length, base_models.max_positions(base.folder)),
+        max_length=settings.max_length,
         doc_stride=settings.doc_stride,
         max_answer_length=settings.max_answer_length,
     )

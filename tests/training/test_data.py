@@ -127,3 +127,16 @@ def test_drawn_examples_keep_their_order_and_follow_the_seed():
     assert drawn == sorted(drawn, key=all_of_them.index)
     assert drawn == data.draw(all_of_them, 20, seed=1) != data.draw(all_of_them, 20, seed=2)
     assert data.draw(all_of_them, None, seed=1) == data.draw(all_of_them, 99, seed=1) == all_of_them
+
+
+@pytest.mark.parametrize("titles", [["a", "b"], ["a", "b", "c"], ["only"] * 3])
+@pytest.mark.parametrize("fraction", [0.001, 0.2, 0.999])
+def test_neither_side_of_a_small_set_is_empty(titles, fraction):
+    train, dev = data.hold_out(examples("mine", titles), fraction, seed=1)
+    assert train
+    assert dev
+
+
+def test_a_single_paragraph_cannot_be_split():
+    with pytest.raises(DataError, match="name dev_data"):
+        data.hold_out(examples("mine", ["t"]), 0.5, seed=1)
