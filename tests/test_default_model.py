@@ -1,0 +1,83 @@
+"""The default model: trained once a test run by the very command of `make serve`, and asked over HTTP."""
+
+import json
+
+import httpx
+import pytest
+
+from bento_service.schema import EXAMPLE_REQUEST
+from tests.commands import training_command
+from tests.servers import serve
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("default-bentoml")
+    training_command("train", "--output-dir", str(home / "run"), home=home, timeout=600)
+    return home
+
+
+@pytest.fixture(scope="module")
+def client(home, tmp_path_factory):
+    with serve(home, tmp_path_factory.mktemp("log")) as server, httpx.Client(base_url=server.url) as client:
+        yield client
+
+
+def ask(client, question, context, **options):
+    response = client.post("/answer", json={"question": question, "context": context, **options})
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert context[body["start_pos"] : body["end_pos"]] == body["answer"]
+    return body
+
+
+pytestmark = pytest.mark.timeout(700)
+
+
+def test_the_readme_question_has_its_answer(client):
+    body = client.post("/answer", json=EXAMPLE_REQUEST).json()
+    assert {name: body[name] for name in ("answer", "start_pos", "end_pos")} == {
+        "answer": "Paris",
+        "start_pos": 51,
+        "end_pos": 56,
+    }
+    assert set(body) == {"answer", "confidence", "start_pos", "end_pos"}
+    assert body["confidence"] > 0.5
+
+
+STORY = (
+    "Maria Okafor founded the Harbour Bakery in Galway in 1987 with a loan of €3,500. "
+    "She moved it to Dublin twelve years later because the old oven had cracked. "
+    "Today her son Tomás runs it with nine bakers, and the seaweed loaf 🍞 is still its best seller."
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who founded the Harbour Bakery?", "Maria Okafor"),
+        ("When was the bakery founded?", "1987"),
+        ("How much was the loan?", "€3,500"),
+        ("Why did she move the bakery?", "oven had cracked"),
+        ("Who runs the bakery today?", "Tomás"),
+        ("How many bakers work there?", "nine"),
+    ],
+)
+def test_questions_about_a_text_it_has_never_seen(client, question, answer):
+    assert answer in ask(client, question, STORY)["answer"]
+
+
+def test_an_answer_deep_in_a_long_context_is_found(client):
+    filler = "The weekly market opens at eight and closes at noon, whatever the weather. " * 150
+    assert "Maria Okafor" in ask(client, "Who founded the Harbour Bakery?", filler + STORY + filler)["answer"]
+
+
+def test_it_reads_the_samples_dev_part(home):
+    report = json.loads(training_command("evaluate", "--answerable", home=home).stdout)
+    assert report["overall"]["f1"] >= 60
+
+
+def test_int8_loses_next_to_nothing(home):
+    (metrics,) = home.glob("models/extractive-qa/*/metrics.json")
+    figures = json.loads(metrics.read_text())
+    assert figures["served"]["overall"]["f1"] >= 0.97 * figures["full_precision"]["overall"]["f1"]
