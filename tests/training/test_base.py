@@ -36,4 +36,4 @@ def test_word_embeddings_are_frozen_unless_asked_for(tiny_base):
     for train in (False, True):
         model = base.load(found, config.load(None, {"train_word_embeddings": train}))
         assert next(model.get_input_embeddings().parameters()).requires_grad is train
-        assert model.qa_outputs.weight.requires_grad
+        assert model.get_parameter("qa_outputs.weight").requires_grad
