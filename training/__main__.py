@@ -95,9 +95,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     if not examples:
         raise DataError(f"no question is left of {' '.join(options.data)}; leave out --answerable")
     stored = artifact.load(folder)
-    reader = stored.reader()
-    if options.full_precision:
-        reader = _full_precision(tag, stored)
+    reader = _full_precision(tag, stored) if options.full_precision else stored.reader()
     report = evaluate.evaluate(reader, examples, progress=True)
     print(evaluate.table(report), file=sys.stderr)
     precision = "float32" if options.full_precision else "int8"
@@ -113,7 +111,7 @@ def _full_precision(tag: str, stored: Any) -> Any:
     from training import store
 
     folder = store.checkpoint_of(tag)
-    model = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
+    model = AutoModelForQuestionAnswering.from_pretrained(folder)
     return Reader(TextTokenizer.from_file(folder / "tokenizer.json"), TorchEngine(model), stored.settings)
 
 

@@ -64,7 +64,9 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
     def measure(model: PreTrainedModel) -> dict[str, Any]:
         return evaluate(Reader(tokenizer, TorchEngine(model), reader_settings), dev_examples, progress=True)
 
-    model, by_epoch, full_precision = fine_tune(settings, train_examples, measure, checkpoint=checkpoint)
+    model, by_epoch, full_precision = fine_tune(
+        settings, base, tokenizer, train_examples, measure, checkpoint=checkpoint
+    )
     if not process.is_main_process:
         return None
     folder = settings.output_dir

@@ -64,8 +64,8 @@ def find(tag: str) -> tuple[str, Path]:
 
 def checkpoint_of(tag: str) -> Path:
     """Return the folder of a stored model's full-precision checkpoint. Raises StoreError when it is gone."""
-    name, version = _get(tag).tag.name, _get(tag).tag.version
-    return Path(_get(f"{name}{CHECKPOINT_SUFFIX}:{version}").path)
+    served = _get(tag).tag
+    return Path(_get(f"{served.name}{CHECKPOINT_SUFFIX}:{served.version}").path)
 
 
 def _get(tag: str) -> bentoml.Model:

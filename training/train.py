@@ -21,6 +21,7 @@ from training import features
 from training.errors import OutputFolderError
 
 if TYPE_CHECKING:
+    from training.base import BaseModel
     from training.config import TrainSettings
     from training.data import Example
 
@@ -128,16 +129,20 @@ def finish(folder: Path, tag: str) -> None:
 
 
 def fine_tune(
-    settings: TrainSettings, examples: list[Example], measure: Measure, *, checkpoint: Path | None = None
+    settings: TrainSettings,
+    base: BaseModel,
+    tokenizer: TextTokenizer,
+    examples: list[Example],
+    measure: Measure,
+    *,
+    checkpoint: Path | None = None,
 ) -> tuple[PreTrainedModel, list[dict[str, float]], dict[str, Any]]:
-    """Fine-tune the settings' base model on the examples.
+    """Fine-tune the base model on the examples, with its own tokenizer.
 
     `measure` is called with the network after every epoch. Returns the network, a row an epoch (epoch, mean training
     loss, dev exact match and F1 in percent) and the last measurement ({} on every process but the first).
     """
     set_seed(settings.seed)
-    base = base_models.find(settings.base_model)
-    tokenizer = TextTokenizer.from_file(base.folder / "tokenizer.json")
     rows = features.build(examples, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
     logger.info("%d questions, %d windows, %d tokens", len(examples), len(rows), sum(r["length"] for r in rows))
     trainer = SpanTrainer(
