@@ -41,7 +41,11 @@ class Query:
 
 @dataclass(frozen=True)
 class Answer:
-    """context[start:end] == text, in code points; "" at 0, 0 says that there is no answer."""
+    """context[start:end] == text, in code points; "" at 0, 0 says that there is no answer.
+
+    confidence: probability that the answer is right, where right is an F1 of at least 1/2 with the asked-for span, or
+    that there is none. Unless the query allows "no answer", given that there is one.
+    """
 
     text: str
     confidence: float
@@ -119,9 +123,14 @@ def _batch(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _answers(query: Query, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
-    """Decide between the spans and "no answer". A context without any span has no answer, asked for or not."""
+    """Decide between the spans and "no answer". A context without any span has no answer, asked for or not.
+
+    Who doesn't allow "no answer" says that there is one: then the null score has no say in the confidence either.
+    """
+    answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
     answers = [
-        Answer(query.context[span.start : span.end], span.probability, span.start, span.end) for span in decoded.spans
+        Answer(query.context[span.start : span.end], answered * span.probability, span.start, span.end)
+        for span in decoded.spans
     ]
     if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
         return answers

@@ -110,7 +110,12 @@ class Span(BaseModel):
     """A part of the context: context[start_pos:end_pos] == answer, in the unit that `offsets` asked for."""
 
     answer: str = Field(description='The text of the span, or "" when there is no answer.')
-    confidence: float = Field(ge=0, le=1, description='Probability that this is right; of "no answer" when "".')
+    confidence: float = Field(
+        ge=0,
+        le=1,
+        description="Probability that this is right: that it has an F1 of at least 1/2 with the answer asked for, "
+        'or that there is none when "". Unless `allow_no_answer` was sent, given that there is one.',
+    )
     start_pos: int = Field(ge=0, description="Position of the first character.")
     end_pos: int = Field(ge=0, description="Position after the last character.")
 
@@ -122,7 +127,7 @@ class AnswerResponse(Span):
 
     alternatives: list[Span] | None = Field(
         default=None,
-        description="The next best answers, best first, none overlapping another; only when `top_k` was sent.",
+        description="The next best answers by the model's score, none overlapping another; only when `top_k` was sent.",
     )
 
     @classmethod
@@ -166,8 +171,7 @@ def _span(request: AnswerRequest, answer: Answer) -> Span:
     start, end = answer.start, answer.end
     if request.offsets == "utf16":
         start, end = _utf16_length(request.context[:start]), _utf16_length(request.context[:end])
-    # A probability that is summed up in floating point can end just above 1.
-    return Span(answer=answer.text, confidence=min(1.0, answer.confidence), start_pos=start, end_pos=end)
+    return Span(answer=answer.text, confidence=answer.confidence, start_pos=start, end_pos=end)
 
 
 def _utf16_length(text: str) -> int:

@@ -1,16 +1,21 @@
 """Logits to spans, their probabilities and the null score. Pure and numpy-only; evaluation uses the same code.
 
 A span's score is its start logit plus its end logit (BERT, https://arxiv.org/abs/1810.04805, section 4.2). The null
-score is that of position 0, the least over the windows (section 4.3). Probabilities are a softmax of the scores
-of every possible span of every window and of the null score, divided by the temperature.
+score is that of position 0, the least over the windows (section 4.3). A softmax of the scores of every possible span
+of every window, divided by the temperature, says how likely each is the one that was asked for; with the null score
+among them, how likely there is none.
+
+An answer is right when its F1 with the asked-for span is at least 1/2. So its probability is not its own share of the
+softmax, which "1789" and "in 1789" would halve between them, but the sum over all spans that agree with it that well.
 """
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -24,7 +29,10 @@ ZERO_WIDTH_JOINER = "\u200d"
 
 @dataclass(frozen=True)
 class Span:
-    """A half-open range of code points in the context, with its score (logits) and its probability."""
+    """A half-open range of code points in the context, with its score (logits).
+
+    probability: that it is right (F1 of at least 1/2, in tokens), given that the context holds an answer.
+    """
 
     start: int
     end: int
@@ -34,7 +42,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the logits of one question's windows say: spans, best first, and how likely there is no answer."""
+    """What the logits of one question's windows say: spans by score, best first, and how likely there is no answer."""
 
     spans: tuple[Span, ...]
     null_score: float
@@ -61,24 +69,20 @@ def decode(
     A context without tokens has no span; its null probability is 1.
     """
     null_score = min(float(start[0] + end[0]) for start, end in logits)
-    log_partition = null_score / temperature
-    candidates: list[tuple[float, int, int]] = []
-    for window, (start_logits, end_logits), (first, last) in zip(
-        windows, logits, owned_starts(windows, max_answer_length), strict=True
-    ):
-        inside = np.flatnonzero(window.offset_mapping[:, 0] != OUTSIDE)
-        scores = _band(start_logits[inside], end_logits[inside], max_answer_length)[first:last]
-        if not scores.size:
-            continue
-        log_partition = float(np.logaddexp(log_partition, _log_sum_exp(scores / temperature)))
-        offsets = window.offset_mapping[inside]
-        for score, i, j in _best_apart(scores, first, n_best_size):
-            candidates.append((score, *whole_characters(context, int(offsets[i, 0]), int(offsets[j, 1]))))
-    spans = tuple(
-        Span(start, end, score, math.exp(score / temperature - log_partition))
-        for score, start, end in _without_overlap(candidates)[:n_best_size]
-    )
-    return Decoded(spans, null_score, math.exp(null_score / temperature - log_partition))
+    scores, offsets = _join(windows, logits, max_answer_length)
+    if not scores.size:
+        return Decoded((), null_score, 1.0)
+    probabilities, log_partition = _softmax(scores / np.float32(temperature))
+    spans: list[Span] = []
+    # Bounded: where joiners make one long character of the text, every candidate grows into the same span.
+    for score, first, last in islice(_best_apart(scores), 3 * n_best_size):
+        start, end = whole_characters(context, int(offsets[first, 0]), int(offsets[last, 1]))
+        if end > start and all(end <= span.start or start >= span.end for span in spans):
+            spans.append(Span(start, end, score, _agreeing(probabilities, first, last)))
+        if len(spans) == n_best_size:
+            break
+    null_log_odds = null_score / temperature - log_partition
+    return Decoded(tuple(spans), null_score, float(np.exp(-np.logaddexp(0, -null_log_odds))))
 
 
 def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tuple[int, int]]:
@@ -100,8 +104,23 @@ def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tupl
     return ranges
 
 
+def _join(
+    windows: Sequence[Window], logits: Sequence[tuple[FloatArray, FloatArray]], max_answer_length: int
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return the scores of all spans of the context, shape (tokens, max_answer_length), and the tokens' offsets.
+
+    [i, d] is the span from token i to token i + d, scored by the window that owns its start; -inf where there is none.
+    """
+    scores, offsets = [], []
+    owned = owned_starts(windows, max_answer_length)
+    for window, (start_logits, end_logits), (first, last) in zip(windows, logits, owned, strict=True):
+        inside = np.flatnonzero(window.offset_mapping[:, 0] != OUTSIDE)
+        scores.append(_band(start_logits[inside], end_logits[inside], max_answer_length)[first:last])
+        offsets.append(window.offset_mapping[inside][first:last])
+    return np.concatenate(scores), np.concatenate(offsets)
+
+
 def _band(start_logits: FloatArray, end_logits: FloatArray, max_answer_length: int) -> FloatArray:
-    """Return scores of shape (tokens, max_answer_length): [i, d] is the span from token i to token i + d."""
     padded = np.pad(end_logits.astype(np.float32), (0, max_answer_length - 1), constant_values=-np.inf)
     if not len(end_logits):
         return np.empty((0, max_answer_length), dtype=np.float32)
@@ -109,29 +128,45 @@ def _band(start_logits: FloatArray, end_logits: FloatArray, max_answer_length: i
     return band
 
 
-def _log_sum_exp(scores: FloatArray) -> float:
+def _softmax(scores: FloatArray) -> tuple[FloatArray, float]:
+    """Return the softmax over all scores, and the logarithm of the sum it divides by."""
     top = scores.max()
-    return float(top + np.log(np.exp(scores - top, dtype=np.float64).sum()))
+    weights: FloatArray = np.exp(scores - top)
+    total = weights.sum(dtype=np.float64)
+    return weights / np.float32(total), float(top + np.log(total))
 
 
-def _best_apart(scores: FloatArray, first: int, count: int) -> list[tuple[float, int, int]]:
-    """Take the best span, strike out all that overlap it, and so on: up to `count` (score, start, end) of tokens.
+def _best_apart(scores: FloatArray) -> Iterator[tuple[float, int, int]]:
+    """Yield the best span, strike out all that overlap it, and so on: (score, first, last) in tokens, both inclusive.
 
-    Ties go to the earlier start, then to the shorter span. `end` is inclusive; `first` is the token of row 0.
+    Ties go to the earlier start, then to the shorter span.
     """
     scores = scores.copy()
     width = scores.shape[1]
-    found = []
-    for _ in range(count):
-        row, length = divmod(int(scores.argmax()), width)
-        score = float(scores[row, length])
+    while True:
+        first, length = divmod(int(scores.argmax()), width)
+        score = float(scores[first, length])
         if score == -math.inf:
-            break
-        found.append((score, first + row, first + row + length))
-        scores[row : row + length + 1] = -math.inf
-        for before in range(max(0, row - width + 1), row):
-            scores[before, row - before :] = -math.inf
-    return found
+            return
+        yield score, first, first + length
+        scores[first : first + length + 1] = -math.inf
+        for before in range(max(0, first - width + 1), first):
+            scores[before, first - before :] = -math.inf
+
+
+def _agreeing(probabilities: FloatArray, first: int, last: int) -> float:
+    """Add up the probabilities of the spans whose F1 with tokens first to last (inclusive) is at least 1/2.
+
+    F1 of two spans of n and m tokens that share k is 2 k / (n + m).
+    """
+    width = probabilities.shape[1]
+    earliest = max(0, first - width + 1)
+    starts = np.arange(earliest, last + 1)[:, None]
+    lengths = np.arange(1, width + 1)
+    shared = np.minimum(starts + lengths, last + 1) - np.maximum(starts, first)
+    agreeing = 4 * shared >= (last - first + 1) + lengths
+    # A softmax in floating point can add up to just above 1.
+    return min(1.0, float(probabilities[earliest : last + 1].sum(where=agreeing, dtype=np.float64)))
 
 
 def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:
@@ -147,12 +182,3 @@ def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:
 
 def _continues(character: str) -> bool:
     return character == ZERO_WIDTH_JOINER or unicodedata.category(character).startswith("M")
-
-
-def _without_overlap(candidates: list[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
-    """Keep the best of any spans that overlap; ties go to the earlier, then the shorter span."""
-    kept: list[tuple[float, int, int]] = []
-    for score, start, end in sorted(candidates, key=lambda c: (-c[0], c[1], c[2])):
-        if end > start and all(end <= s or start >= e for _, s, e in kept):
-            kept.append((score, start, end))
-    return kept

@@ -32,10 +32,6 @@ def test_alternatives_only_when_top_k_was_sent():
     assert others == [Span(answer="swims", confidence=0.3, start_pos=7, end_pos=12)]
 
 
-def test_a_probability_that_rounding_pushed_above_1():
-    assert AnswerResponse.of(request(), [Answer("Ada", 1.0000001, 0, 3)]).confidence == 1
-
-
 @pytest.mark.parametrize("text", ["", " ", "\u00a0", "\u3000\n", "\u200b", "\u0000", "\ufeff \u2060"])
 def test_a_text_without_a_visible_character_is_empty(text):
     with pytest.raises(ValidationError, match="empty_text"):

@@ -1,4 +1,5 @@
 import math
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -48,20 +49,32 @@ def test_best_span_has_the_greatest_sum_of_logits():
     assert decoded.spans[0].score == pytest.approx(9.0)
 
 
-def test_probability_is_the_softmax_over_all_spans_and_the_null_score():
-    # Two spans stand out: "bb" 2 + 1 = 3 and "bb cc" 2 + 2 = 4; null score 1 + 1 = 2; the rest adds below 1e-6.
+def test_probability_adds_up_the_spans_that_agree():
+    # Four spans stand out: "bb" 2 + 1 = 3, "bb cc" 2 + 2 = 4, "ff" 1 + 2 = 3, and "bb" to "ee" 2 + 3 = 5. The best is
+    # the last, 4 tokens: F1 with "bb cc" is 2 * 2 / (4 + 2) = 2/3 and counts, with "bb" 2 * 1 / (4 + 1) = 2/5 does not.
+    decoded = decode_one({4: 2.0, 8: 1.0}, {4: 1.0, 5: 2.0, 7: 3.0, 8: 2.0}, n_best_size=2)
+    assert texts(decoded) == ["bb cc dd ee", "ff"]
+    total = math.exp(3) + math.exp(4) + math.exp(3) + math.exp(5)
+    best, other = decoded.spans
+    assert best.probability == pytest.approx((math.exp(5) + math.exp(4)) / total, rel=1e-4)
+    assert other.probability == pytest.approx(math.exp(3) / total, rel=1e-4)
+
+
+def test_null_probability_is_the_null_scores_share_of_all():
+    # Spans "bb" 2 + 1 = 3 and "bb cc" 2 + 2 = 4, null score 1 + 1 = 2; the rest adds below 1e-6.
     decoded = decode_one({0: 1.0, 4: 2.0}, {0: 1.0, 4: 1.0, 5: 2.0})
-    total = math.exp(3) + math.exp(4) + math.exp(2)
-    assert decoded.spans[0].probability == pytest.approx(math.exp(4) / total, rel=1e-5)
-    assert decoded.null_probability == pytest.approx(math.exp(2) / total, rel=1e-5)
+    assert decoded.null_probability == pytest.approx(math.exp(2) / (math.exp(2) + math.exp(3) + math.exp(4)), rel=1e-4)
     assert decoded.null_score_diff == pytest.approx(2 - 4)
+    # "bb" agrees with "bb cc" (2/3), so that the null score aside nothing is left to doubt.
+    assert decoded.spans[0].probability == pytest.approx(1, rel=1e-5)
 
 
 def test_temperature_divides_every_score():
-    # At temperature 2: spans 3/2 and 4/2, null 2/2.
-    decoded = decode_one({0: 1.0, 4: 2.0}, {0: 1.0, 4: 1.0, 5: 2.0}, temperature=2.0)
-    total = math.exp(1.5) + math.exp(2) + math.exp(1)
-    assert decoded.spans[0].probability == pytest.approx(math.exp(2) / total, rel=1e-3)
+    # At temperature 2: "bb" 3/2, "ee ff" 4/2, null 2/2.
+    decoded = decode_one({0: 1.0, 4: 2.0, 7: 2.0}, {0: 1.0, 4: 1.0, 8: 2.0}, temperature=2.0, max_answer_length=2)
+    spans = math.exp(1.5) + math.exp(2)
+    assert decoded.spans[0].probability == pytest.approx(math.exp(2) / spans, rel=1e-3)
+    assert decoded.null_probability == pytest.approx(math.exp(1) / (math.exp(1) + spans), rel=1e-3)
 
 
 def test_no_span_is_longer_than_max_answer_length():
@@ -104,17 +117,46 @@ def test_null_score_is_the_least_over_the_windows():
 
 
 def test_a_span_in_the_overlap_of_two_windows_counts_once():
-    # Tokens 24 to 27 are in both windows. Both windows give the same logits to token 25; were it counted twice, its
-    # probability would be 1/2 of what the null score leaves it: exp(0) / (exp(0) + exp(2 * LOW)).
+    # Tokens 24 to 27 are in both windows, and both give the same logits to token 25, the same as the null score's. Were
+    # it counted twice, the null probability would be 1 / (1 + 2).
     windows = windows_of(40)
     assert [window.first_token for window in windows] == [0, 24]
     scores = []
     for window in windows:
         position = 3 + 25 - window.first_token
-        scores.append(logits(len(window), {position: 0.0}, {position: 0.0}))
+        scores.append(logits(len(window), {0: 0.0, position: 0.0}, {0: 0.0, position: 0.0}))
     decoded = decode(windows, scores, " ".join(["xx"] * 40), max_answer_length=2, n_best_size=2)
     assert (decoded.spans[0].start, decoded.spans[0].end) == (75, 77)
-    assert decoded.spans[0].probability == pytest.approx(1.0, abs=1e-6)
+    assert decoded.null_probability == pytest.approx(1 / 2, abs=1e-6)
+
+
+def test_a_span_agrees_with_its_neighbours_across_two_windows():
+    # Tokens 25 and 26 are the last that window 0 owns and the first of window 1 (overlap 24 to 27, 2 tokens each).
+    # "25 26" from window 0 scores 1 + 1 and "26" from window 1 the same: each is half of the softmax, and they agree.
+    windows = windows_of(40)
+    first, second = (3 + 25, 3 + 26), (3 + 26 - 24,)
+    scores = [
+        logits(len(windows[0]), {first[0]: 1.0}, {first[1]: 1.0}),
+        logits(len(windows[1]), {second[0]: 1.0}, {second[0]: 1.0}),
+    ]
+    decoded = decode(windows, scores, " ".join(["xx"] * 40), max_answer_length=2, n_best_size=1)
+    assert (decoded.spans[0].start, decoded.spans[0].end) == (75, 80)
+    assert decoded.spans[0].probability == pytest.approx(1, abs=1e-6)
+
+
+def test_joined_characters_that_make_one_span_of_all_candidates_end_the_search(monkeypatch):
+    # Every token's span grows over the joiners to the whole text, so that a second answer is never found.
+    count = 3000
+    context = "\u200d".join("x" * count)
+    starts = np.arange(count) * 2
+    tokens = Tokens(np.arange(count), np.stack([starts, starts + 1], axis=1))
+    windows = slide(Tokens(np.arange(1), np.zeros((1, 2), np.int64)), tokens, BERT, max_length=4096, doc_stride=4)
+    scores = [logits(len(window), {}, {}) for window in windows]
+    grown = Mock(side_effect=whole_characters)
+    monkeypatch.setattr("bento_service.spans.whole_characters", grown)
+    decoded = decode(windows, scores, context, max_answer_length=2, n_best_size=2)
+    assert [(span.start, span.end) for span in decoded.spans] == [(0, len(context))]
+    assert grown.call_count == 6
 
 
 def test_every_start_has_exactly_one_window_and_room_for_the_longest_answer():
@@ -164,5 +206,5 @@ def test_spans_are_inside_the_context_apart_and_at_most_one_in_total(data):
         assert not taken & set(range(span.start, span.end))
         taken |= set(range(span.start, span.end))
         assert len(context[span.start : span.end].split()) <= 5
-    assert sum(span.probability for span in decoded.spans) + decoded.null_probability <= 1 + 1e-5
+    assert all(0 <= p <= 1 for p in [decoded.null_probability, *(span.probability for span in decoded.spans)])
     assert [s.score for s in decoded.spans] == sorted((s.score for s in decoded.spans), reverse=True)
