@@ -1,5 +1,4 @@
 import math
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -144,19 +143,18 @@ def test_a_span_agrees_with_its_neighbours_across_two_windows():
     assert decoded.spans[0].probability == pytest.approx(1, abs=1e-6)
 
 
-def test_joined_characters_that_make_one_span_of_all_candidates_end_the_search(monkeypatch):
-    # Every token's span grows over the joiners to the whole text, so that a second answer is never found.
-    count = 3000
-    context = "\u200d".join("x" * count)
-    starts = np.arange(count) * 2
-    tokens = Tokens(np.arange(count), np.stack([starts, starts + 1], axis=1))
-    windows = slide(Tokens(np.arange(1), np.zeros((1, 2), np.int64)), tokens, BERT, max_length=4096, doc_stride=4)
-    scores = [logits(len(window), {}, {}) for window in windows]
-    grown = Mock(side_effect=whole_characters)
-    monkeypatch.setattr("bento_service.spans.whole_characters", grown)
-    decoded = decode(windows, scores, context, max_answer_length=2, n_best_size=2)
-    assert [(span.start, span.end) for span in decoded.spans] == [(0, len(context))]
-    assert grown.call_count == 6
+@pytest.mark.parametrize(("better", "found"), [(5, True), (6, False)])
+def test_the_search_for_answers_ends_after_three_candidates_each(better, found):
+    # The joiners make one character of the ten x: each of them grows into the rest of it, so that for the second of two
+    # answers "yy" alone is left. As the sixth best candidate it is found, as the seventh no more.
+    joined = "\u200d".join("x" * 10)
+    offsets = [(2 * i, 2 * i + 1) for i in range(10)] + [(len(joined) + 1, len(joined) + 3)]
+    tokens_of_both = Tokens(np.arange(11), np.array(offsets))
+    (window,) = slide(tokens(1), tokens_of_both, BERT, max_length=32, doc_stride=4)
+    values = {3 + i: 2.0 for i in range(better)} | {3 + 10: 1.0}
+    scores = logits(len(window), values, values)
+    decoded = decode([window], [scores], f"{joined} yy", max_answer_length=1, n_best_size=2)
+    assert [(span.start, span.end) for span in decoded.spans] == [(0, len(joined)), offsets[-1]][: 1 + found]
 
 
 def test_every_start_has_exactly_one_window_and_room_for_the_longest_answer():
