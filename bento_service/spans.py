@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from bento_service.windows import OUTSIDE, Window
+from bento_service.windows import Window
 
 FloatArray = NDArray[np.float32]
 ZERO_WIDTH_JOINER = "\u200d"
@@ -91,7 +91,7 @@ def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tupl
     A token in the overlap of two windows belongs to one of them, so that no span counts twice: to the later one once
     it has half of the overlap before it, or earlier where an answer of `max_answer_length` tokens could be cut.
     """
-    counts = [int(np.count_nonzero(window.offset_mapping[:, 0] != OUTSIDE)) for window in windows]
+    counts = [len(window.context_positions) for window in windows]
     firsts = [0]
     for i in range(1, len(windows)):
         overlap = windows[i - 1].first_token + counts[i - 1] - windows[i].first_token
@@ -114,7 +114,7 @@ def _join(
     scores, offsets = [], []
     owned = owned_starts(windows, max_answer_length)
     for window, (start_logits, end_logits), (first, last) in zip(windows, logits, owned, strict=True):
-        inside = np.flatnonzero(window.offset_mapping[:, 0] != OUTSIDE)
+        inside = window.context_positions
         scores.append(_band(start_logits[inside], end_logits[inside], max_answer_length)[first:last])
         offsets.append(window.offset_mapping[inside][first:last])
     return np.concatenate(scores), np.concatenate(offsets)

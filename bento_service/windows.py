@@ -60,6 +60,11 @@ class Window:
     def __len__(self) -> int:
         return len(self.input_ids)
 
+    @property
+    def context_positions(self) -> NDArray[np.intp]:
+        """Where the context tokens stand, shape (n,)."""
+        return np.flatnonzero(self.offset_mapping[:, 0] != OUTSIDE)
+
 
 def longest_question(special: SpecialTokens, *, max_length: int, doc_stride: int) -> int:
     """Return how many question tokens fit (tokens), so that each window moves on by a quarter of its length at least.

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import numpy as np
-
 from bento_service.errors import QuestionTooLong
 from bento_service.tokenization import TextTokenizer
-from bento_service.windows import OUTSIDE, Tokens, Window, slide
+from bento_service.windows import Tokens, Window, slide
 from training.data import Answer, Example
 
 logger = logging.getLogger(__name__)
@@ -60,7 +58,7 @@ def _row(window: Window, answers: tuple[Answer, ...]) -> dict[str, Any]:
 def token_span(window: Window, answer: Answer) -> tuple[int, int]:
     """Return the first and the last token (inclusive) that cover the answer, (0, 0) when the window cuts it."""
     starts, ends = window.offset_mapping.T
-    inside = np.flatnonzero(starts != OUTSIDE)
+    inside = window.context_positions
     answer_end = answer.start + len(answer.text)
     hit = inside[(starts[inside] < answer_end) & (ends[inside] > answer.start)]
     if not len(hit):
