@@ -6,9 +6,9 @@ import contextlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -18,20 +18,29 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUTS = ("start_logits", "end_logits")
 
 
-def export(model: PreTrainedModel, path: Path) -> None:
+def export(model: PreTrainedModel, path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write the model as an int8 ONNX graph with free batch and sequence length.
 
     Weights are 8-bit a channel; activations are quantised at run time. `reduce_range` keeps weights in 7 bits:
     without it, sums of u8 x s8 products saturate on processors with AVX2 or AVX-512 but no VNNI, and answers change
-    (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+    (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). rows: as in `quantization.prepare`.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    from training import quantization
+
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full.onnx"
-        _export_full_precision(model, full)
+        _export_full_precision(quantization.prepare(model, rows), full)
         with _quiet():
-            quantize_dynamic(full, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+            quantize_dynamic(
+                full,
+                path,
+                op_types_to_quantize=["MatMul"],  # "Gather" would squeeze the word embeddings into one scale
+                per_channel=True,
+                reduce_range=True,
+                weight_type=QuantType.QInt8,
+            )
 
 
 def _export_full_precision(model: PreTrainedModel, path: Path) -> None:

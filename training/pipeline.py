@@ -17,7 +17,7 @@ from bento_service.engines import TorchEngine
 from bento_service.reader import Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
 from training import base as base_models
-from training import data, pretrained, store
+from training import data, features, pretrained, store
 from training.errors import SettingsError
 from training.evaluate import evaluate
 from training.export import export
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "model"
 SERVED = "served"
+CALIBRATION_QUESTIONS = 64
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "onnx", "onnxruntime", "bentoml", "numpy")
 
 
@@ -72,7 +73,8 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
     folder = settings.output_dir
     _write_checkpoint(model, base.folder, folder / CHECKPOINT)
     provenance = _provenance(settings, base, train_examples, dev_examples)
-    _write_served(model, base.folder, folder / SERVED, reader_settings, provenance)
+    calibration = _calibration_rows(settings, train_examples, tokenizer)
+    _write_served(model, base.folder, folder / SERVED, reader_settings, provenance, calibration)
     metrics = {
         "served": {"precision": "int8", **_measure_served(folder / SERVED, dev_examples)},
         "full_precision": {"precision": "float32", **full_precision},
@@ -101,11 +103,24 @@ def _write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
             shutil.copyfile(base / name, folder / name)
 
 
+def _calibration_rows(
+    settings: TrainSettings, examples: list[Example], tokenizer: TextTokenizer
+) -> list[dict[str, Any]]:
+    """Return windows of some training questions, for the exporter to see how great the network's values get."""
+    chosen = data.draw(examples, CALIBRATION_QUESTIONS, settings.seed)
+    return features.build(chosen, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
+
+
 def _write_served(
-    model: PreTrainedModel, base: Path, folder: Path, settings: ReaderSettings, provenance: dict[str, Any]
+    model: PreTrainedModel,
+    base: Path,
+    folder: Path,
+    settings: ReaderSettings,
+    provenance: dict[str, Any],
+    calibration: list[dict[str, Any]],
 ) -> None:
     folder.mkdir(exist_ok=True)
-    export(model, folder / artifact.GRAPH)
+    export(model, folder / artifact.GRAPH, calibration)
     shutil.copyfile(base / artifact.TOKENIZER, folder / artifact.TOKENIZER)
     _write_json(folder / artifact.READER, settings.model_dump())
     _write_json(folder / artifact.PROVENANCE, provenance)
