@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bento_service import artifact, errors
+from bento_service import artifact, errors, stage
 from bento_service.contract import JSON, TICKET, Contract, Ticket, error_response
 from bento_service.engines import cpu_count
 from bento_service.schema import VERSION, ErrorResponse, HealthResponse
@@ -56,7 +56,18 @@ class Settings(BaseModel):
 
 
 class ServedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML's SDK has no types
-    """The model of the store that a Bento pins, or the one that QNA_MODEL names."""
+    """The model of the store that a Bento pins, or the one that QNA_MODEL names.
+
+    Where the tag says `latest`, that is the model in production, or the newest one when none is.
+    """
+
+    @property
+    def stored(self) -> bentoml.Model | None:
+        """The model in the store; None when it has none. A Bento pins this one."""
+        if self.tag.version in (None, "latest") and (chosen := stage.production(self.tag.name)) is not None:
+            return chosen
+        found: bentoml.Model | None = super().stored
+        return found
 
     def resolve(self, base_path: Any = None) -> bentoml.Model:
         """Return the stored model, verified; without one, say how to get it instead of asking BentoCloud.
@@ -66,7 +77,7 @@ class ServedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML's
         try:
             chosen = Settings.from_environment().model
             if chosen is not None and base_path is None:
-                return _verified(bentoml.models.BentoModel(chosen))
+                return _verified(ServedModel(chosen))
             stored = _verified(self)
         except errors.ServiceError as error:
             raise BentoMLException(str(error)) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,42 @@ class Answer:
     end: int
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A query's windows and what the engine says of them: (start_logits, end_logits) a window, (seq_len,) each."""
+
+    query: Query
+    windows: Sequence[Window]
+    logits: Sequence[tuple[FloatArray, FloatArray]]
+
+    def decode(self, settings: ReaderSettings) -> Decoded:
+        """Return the spans and their probabilities, before it is decided whether there is an answer."""
+        length = self.query.max_answer_length
+        return decode(
+            self.windows,
+            self.logits,
+            self.query.context,
+            max_answer_length=settings.max_answer_length if length is None else length,
+            n_best_size=self.query.top_k,
+            temperature=settings.temperature,
+        )
+
+    def answers(self, settings: ReaderSettings) -> list[Answer]:
+        """Return 1 to `top_k` answers, best first. A context without any span has no answer, asked for or not.
+
+        Who doesn't allow "no answer" says that there is one: then the null score has no say in the confidence either.
+        """
+        query, decoded = self.query, self.decode(settings)
+        answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
+        answers = [
+            Answer(query.context[span.start : span.end], answered * span.probability, span.start, span.end)
+            for span in decoded.spans
+        ]
+        if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
+            return answers
+        return [Answer("", decoded.null_probability, 0, 0), *answers][: query.top_k]
+
+
 class Reader:
     """Finds answers with one tokenizer, one engine and the settings that the model was measured with."""
 
@@ -67,25 +103,15 @@ class Reader:
 
     def answer_all(self, queries: Sequence[Query]) -> list[list[Answer]]:
         """Return each query's answers; the windows of all queries share the engine's batches."""
-        return [
-            _answers(query, decoded, self.settings)
-            for query, decoded in zip(queries, self.decode(queries), strict=True)
-        ]
+        return [reading.answers(self.settings) for reading in self.read(queries)]
 
-    def decode(self, queries: Sequence[Query]) -> Iterator[Decoded]:
-        """Return what the model says of each query, before a decision is made. Raises QuestionTooLong."""
+    def read(self, queries: Sequence[Query]) -> list[Reading]:
+        """Run the engine over the windows of all queries. Raises QuestionTooLong."""
         windows = [self._windows(query) for query in queries]
         logits = iter(self._logits([window for group in windows for window in group]))
-        for query, group in zip(queries, windows, strict=True):
-            length = query.max_answer_length
-            yield decode(
-                group,
-                [next(logits) for _ in group],
-                query.context,
-                max_answer_length=self.settings.max_answer_length if length is None else length,
-                n_best_size=query.top_k,
-                temperature=self.settings.temperature,
-            )
+        return [
+            Reading(query, group, [next(logits) for _ in group]) for query, group in zip(queries, windows, strict=True)
+        ]
 
     def _windows(self, query: Query) -> list[Window]:
         question, context = self._tokenizer.encode(query.question), self._tokenizer.encode(query.context)
@@ -120,18 +146,3 @@ def _batch(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarra
         attention_mask[row, : len(window)] = 1
         token_type_ids[row, : len(window)] = window.token_type_ids
     return input_ids, attention_mask, token_type_ids
-
-
-def _answers(query: Query, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
-    """Decide between the spans and "no answer". A context without any span has no answer, asked for or not.
-
-    Who doesn't allow "no answer" says that there is one: then the null score has no say in the confidence either.
-    """
-    answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
-    answers = [
-        Answer(query.context[span.start : span.end], answered * span.probability, span.start, span.end)
-        for span in decoded.spans
-    ]
-    if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
-        return answers
-    return [Answer("", decoded.null_probability, 0, 0), *answers][: query.top_k]

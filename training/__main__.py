@@ -1,4 +1,4 @@
-"""`python -m training`: train, evaluate, ship. Results on stdout, progress and logs on stderr."""
+"""`python -m training`: train, evaluate, list, promote, ship. Results on stdout, progress and logs on stderr."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bento_service.errors import ArtifactError
 from training import config
-from training.errors import DataError, TrainingError
+from training.errors import DataError, StoreError, TrainingError
 
 EXIT_CODES = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 data, 4 base model, 5 output folder,
-6 model store, 130 interrupted (start the same command again to resume)"""
+6 model store, 7 not good enough to be stored, 130 interrupted (start the same command again to resume)"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except ArtifactError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return StoreError.exit_code
     except KeyboardInterrupt:
         print("interrupted; start the same command again to resume", file=sys.stderr)
         return 130
@@ -51,6 +55,16 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", nargs="+", default=["sample:dev"], help="sources, as for train (%(default)s)")
     evaluate.add_argument("--answerable", action="store_true", help="leave out questions that have no answer")
     evaluate.add_argument("--full-precision", action="store_true", help="the checkpoint instead of what is served")
+    evaluate.add_argument("--diagram", type=Path, metavar="PNG", help="draw confidence against the share that is right")
+
+    listing = commands.add_parser("list", help="the stored models: tag, figures, data, date, stage; newest first")
+    listing.set_defaults(command=_list)
+    listing.add_argument("name", nargs="?", default="extractive-qa", help="name in the store (%(default)s)")
+    listing.add_argument("--json", action="store_true", help="all that is known of them, as JSON")
+
+    promote = commands.add_parser("promote", help="put a stored model into production: it is served from now on")
+    promote.set_defaults(command=_promote)
+    promote.add_argument("tag", help="model in the store, as `list` shows it")
 
     ship = commands.add_parser("ship", help="make a finished run's weights the ones that `pretrained` starts from")
     ship.set_defaults(command=_ship)
@@ -62,13 +76,21 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Give every setting a flag; one that is not named on the command line leaves the file's value alone."""
     group = parser.add_argument_group("settings (defaults in brackets)")
     for name, field in config.TrainSettings.model_fields.items():
-        default = field.get_default()
-        shown = " ".join(default) if isinstance(default, tuple) else default
-        extra: dict[str, Any] = {"nargs": "*"} if isinstance(default, tuple) else {}
-        flag = f"--{name.replace('_', '-')}"
-        group.add_argument(
-            flag, dest=f"set_{name}", metavar=name.upper(), help=f"{field.description} [{shown}]", **extra
-        )
+        if name != "gate":
+            _add_setting(group, name, field)
+    group = parser.add_argument_group("the gate before the store (in a settings file: under `gate`)")
+    for name, field in config.GateSettings.model_fields.items():
+        _add_setting(group, name, field)
+
+
+def _add_setting(group: Any, name: str, field: Any) -> None:
+    default = field.get_default()
+    words = [f"{k}={v:g}" for k, v in default.items()] if isinstance(default, dict) else default
+    many = isinstance(words, list | tuple)
+    shown = " ".join(words) if many else words
+    flag = f"--{name.replace('_', '-')}"
+    extra: dict[str, Any] = {"nargs": "*"} if many else {}
+    group.add_argument(flag, dest=f"set_{name}", metavar=name.upper(), help=f"{field.description} [{shown}]", **extra)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -88,7 +110,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from bento_service import artifact
-    from training import data, evaluate, store
+    from training import data, evaluate, slices, store
 
     tag, folder = store.find(options.tag)
     examples = [e for e in data.load(options.data) if e.answers or not options.answerable]
@@ -96,10 +118,19 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise DataError(f"no question is left of {' '.join(options.data)}; leave out --answerable")
     stored = artifact.load(folder)
     reader = _full_precision(tag, stored) if options.full_precision else stored.reader()
-    report = evaluate.evaluate(reader, examples, progress=True)
+    readings = evaluate.read(reader, examples, progress=True)
+    said = evaluate.say(readings, reader.settings)
+    report = evaluate.figures(readings, reader.settings) | {
+        "slices": slices.slices(said),
+        "misses": slices.misses(said),
+    }
     print(evaluate.table(report), file=sys.stderr)
     precision = "float32" if options.full_precision else "int8"
-    print(json.dumps({"model": tag, "precision": precision, **report}, indent=2))
+    print(json.dumps({"model": tag, "precision": precision, **report}, indent=2, ensure_ascii=False))
+    if options.diagram is not None:
+        from training import diagram
+
+        diagram.draw(report["confidence"], options.diagram, title=f"{tag}, {precision}")
 
 
 def _full_precision(tag: str, stored: Any) -> Any:
@@ -113,6 +144,24 @@ def _full_precision(tag: str, stored: Any) -> Any:
     folder = store.checkpoint_of(tag)
     model = AutoModelForQuestionAnswering.from_pretrained(folder)
     return Reader(TextTokenizer.from_file(folder / "tokenizer.json"), TorchEngine(model), stored.settings)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from training import store
+
+    entries = store.entries(options.name)
+    if options.json:
+        print(json.dumps(entries, indent=2, ensure_ascii=False))
+    elif entries:
+        print(store.table(entries))
+    else:
+        print(f"no model {options.name} is stored; `python -m training train` makes one", file=sys.stderr)
+
+
+def _promote(options: argparse.Namespace) -> None:
+    from training import store
+
+    print(store.promote(options.tag))
 
 
 def _ship(options: argparse.Namespace) -> None:

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from training.errors import SettingsError
+
+
+def _floors(value: Any) -> Any:
+    """Read SOURCE=F1 words, as a command line has them; anything else is left to pydantic."""
+    if isinstance(value, list | tuple):
+        if not all(isinstance(word, str) and "=" in word for word in value):
+            raise ValueError("write each floor as SOURCE=F1, such as sample=60 or '*=40'")
+        return dict(word.split("=", 1) for word in value)
+    return value
+
+
+class GateSettings(BaseModel):
+    """What a model must reach before it is stored. The run itself doesn't depend on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_f1: Annotated[dict[str, float], BeforeValidator(_floors)] = Field(
+        default={"*": 40.0}, description="least F1 as served in percent, SOURCE=F1 each; * stands for all other sources"
+    )
+    min_served_ratio: float = Field(
+        0.99, ge=0, description="least F1 as served over F1 in full precision (MLPerf's rule)"
+    )
+    # With the 163 answerable questions of the sample's dev part, chance alone makes some 0.06.
+    max_calibration_error: float = Field(
+        0.15, ge=0, le=1, description="greatest expected calibration error on answerable questions"
+    )
+    max_f1_loss: float = Field(1.0, description="greatest loss of F1 in points against the model in production")
 
 
 class TrainSettings(BaseModel):
@@ -26,6 +53,10 @@ class TrainSettings(BaseModel):
     )
     dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the articles held out where dev_data is empty")
     max_examples: int | None = Field(None, gt=0, description="train on this many questions, drawn by the seed")
+
+    negatives: float = Field(
+        0.0, ge=0, description="unanswerable questions to construct and train on, as a share of the answerable ones"
+    )
 
     base_model: str = Field(
         "pretrained",
@@ -53,6 +84,8 @@ class TrainSettings(BaseModel):
     output_dir: Path = Field(Path("runs/default"), description="folder of checkpoints, logs and settings")
     save_steps: int = Field(200, gt=0, description="updates between checkpoints")
 
+    gate: GateSettings = Field(default_factory=GateSettings, description="what a model must reach to be stored")
+
     @model_validator(mode="after")
     def _windows_move_on(self) -> TrainSettings:
         if self.doc_stride > self.max_length // 2:
@@ -65,7 +98,10 @@ class TrainSettings(BaseModel):
 
 
 def load(path: Path | None, overrides: dict[str, Any]) -> TrainSettings:
-    """Read settings from a YAML file (none: the defaults); `overrides` win. Raises SettingsError."""
+    """Read settings from a YAML file (none: the defaults); `overrides`, the gate's among them, win.
+
+    Raises SettingsError.
+    """
     values: Any = {}
     if path is not None:
         try:
@@ -74,8 +110,12 @@ def load(path: Path | None, overrides: dict[str, Any]) -> TrainSettings:
             raise SettingsError(f"settings file {path} cannot be read: {error}") from error
         if not isinstance(values, dict):
             raise SettingsError(f"settings file {path} must hold a mapping of settings, not {type(values).__name__}")
+    gate = {name: value for name, value in overrides.items() if name in GateSettings.model_fields}
+    rest = {name: value for name, value in overrides.items() if name not in gate}
+    if gate and isinstance(values.get("gate", {}), dict):
+        rest["gate"] = {**values.get("gate", {}), **gate}
     try:
-        return TrainSettings(**{**values, **overrides})
+        return TrainSettings(**{**values, **rest})
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
         raise SettingsError("; ".join(lines)) from error

@@ -5,7 +5,8 @@ TrainingError (1)
 ├── DataError (3): a data source that cannot be read or does not hold what it must
 ├── BaseModelError (4): a base model that is missing or not the one that was named
 ├── OutputFolderError (5): an output folder that holds another run
-└── StoreError (6): a model store that cannot be read or written
+├── StoreError (6): a model store that cannot be read or written
+└── GateError (7): a model that is not good enough to be stored
 """
 
 from __future__ import annotations
@@ -45,3 +46,9 @@ class StoreError(TrainingError):
     """The BentoML model store cannot be read or written, or lacks the model."""
 
     exit_code = 6
+
+
+class GateError(TrainingError):
+    """The model that was trained is not good enough to be stored."""
+
+    exit_code = 7

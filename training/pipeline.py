@@ -1,4 +1,4 @@
-"""One training run from settings to a stored model: load, fine-tune, export, evaluate, store."""
+"""One training run from settings to a stored model: load, fine-tune, export, measure, gate, store."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from bento_service.engines import TorchEngine
 from bento_service.reader import Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
 from training import base as base_models
-from training import data, features, pretrained, store
+from training import data, features, gate, negatives, pretrained, store
 from training.errors import SettingsError
-from training.evaluate import evaluate
+from training.evaluate import Gain, Readings, figures, gain, predict, read, say
 from training.export import export
+from training.fit import calibration_errors, fit
 from training.train import fine_tune, finish, prepare_folder
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "onnx", "onnxruntime
 def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
     """Train as the settings say and return the stored model's tag (None on every process but the first).
 
-    Raises TrainingError; the store is then as it was, and an unfinished run resumes when it is started again.
+    Raises TrainingError, GateError among them; the store is then as it was, and the run's folder stays: started again,
+    an unfinished run resumes, and one that was refused goes through the gate again.
     """
     import torch
     from accelerate import PartialState
@@ -61,13 +63,15 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
         max_answer_length=settings.max_answer_length,
     )
     tokenizer = TextTokenizer.from_file(base.folder / artifact.TOKENIZER)
+    full_precision: Readings = []
 
-    def measure(model: PreTrainedModel) -> dict[str, Any]:
-        return evaluate(Reader(tokenizer, TorchEngine(model), reader_settings), dev_examples, progress=True)
+    def measure(model: PreTrainedModel) -> dict[str, float]:
+        reader = Reader(tokenizer, TorchEngine(model), reader_settings)
+        full_precision[:] = read(reader, dev_examples, progress=True)
+        overall: dict[str, float] = figures(full_precision, reader_settings)["overall"]
+        return overall
 
-    model, by_epoch, full_precision = fine_tune(
-        settings, base, tokenizer, train_examples, measure, checkpoint=checkpoint
-    )
+    model, by_epoch = fine_tune(settings, base, tokenizer, train_examples, measure, checkpoint=checkpoint)
     if not process.is_main_process:
         return None
     folder = settings.output_dir
@@ -75,25 +79,77 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
     provenance = _provenance(settings, base, train_examples, dev_examples)
     calibration = _calibration_rows(settings, train_examples, tokenizer)
     _write_served(model, base.folder, folder / SERVED, reader_settings, provenance, calibration)
-    metrics = {
-        "served": {"precision": "int8", **_measure_served(folder / SERVED, dev_examples)},
-        "full_precision": {"precision": "float32", **full_precision},
-        "epochs": by_epoch,
-    }
+    metrics, made = _measure(settings, folder / SERVED, dev_examples, full_precision)
+    metrics |= {"epochs": by_epoch, "gate": [str(check) for check in made]}
     _seal(folder / SERVED, metrics)
+    gate.judge(made)
     tag = store.save(settings.model_name, folder / SERVED, folder / CHECKPOINT, metrics, provenance)
     finish(folder, tag)
     return tag
 
 
 def load_examples(settings: TrainSettings) -> tuple[list[Example], list[Example]]:
-    """Return (train, dev) examples: dev from its own sources, or held out of the training data by article."""
+    """Return (train, dev) examples: dev from its own sources, or held out of the training data by article.
+
+    The constructed negatives are among the training examples.
+    """
     examples = data.load(settings.data)
     if settings.dev_data:
         dev_examples = data.load(settings.dev_data)
     else:
         examples, dev_examples = data.hold_out(examples, settings.dev_fraction, settings.seed)
-    return data.draw(examples, settings.max_examples, settings.seed), dev_examples
+    examples = data.draw(examples, settings.max_examples, settings.seed)
+    answerable = sum(bool(example.answers) for example in examples)
+    return examples + negatives.construct(examples, round(settings.negatives * answerable), settings.seed), dev_examples
+
+
+def _measure(
+    settings: TrainSettings, served: Path, dev_examples: list[Example], full_precision: Readings
+) -> tuple[dict[str, Any], list[gate.Check]]:
+    """Fit the reader settings of the artifact, write them into it, and return its figures and the gate's checks.
+
+    Who trains on constructed negatives tunes "no answer" on as many constructed ones as the dev examples have answers.
+    """
+    made = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
+    reader = artifact.load(served).reader()
+    readings = read(reader, dev_examples + made, progress=True)
+    fitted = fit(readings, reader.settings)
+    _write_json(served / artifact.READER, fitted.model_dump())
+    own = readings[: len(dev_examples)]
+    metrics: dict[str, Any] = {
+        "served": {"precision": "int8", **figures(own, fitted)},
+        "full_precision": {"precision": "float32", **figures(full_precision, fitted)},
+        "calibration_error": calibration_errors(own, reader.settings),
+    }
+    if made:
+        metrics["constructed"] = figures(readings, fitted)
+    checks = gate.checks(
+        settings.gate,
+        metrics["served"]["sources"],
+        metrics["calibration_error"].get("after"),
+        _over_full_precision(own, full_precision, fitted),
+        _over_production(settings.model_name, own, fitted),
+    )
+    return metrics, list(checks)
+
+
+def _over_full_precision(own: Readings, full_precision: Readings, fitted: ReaderSettings) -> Gain | None:
+    """Compare the two precisions where there is an answer: the null threshold was fitted to one of them only."""
+    forced = [
+        predict([pair for pair in readings if pair[0].answers], fitted, allow_no_answer=False)
+        for readings in (own, full_precision)
+    ]
+    return gain(forced[0], forced[1]) if forced[0] else None
+
+
+def _over_production(name: str, own: Readings, fitted: ReaderSettings) -> Gain | None:
+    in_production = store.production(name)
+    if in_production is None:
+        return None
+    logger.info("measuring %s, the model in production", in_production[0])
+    reader = artifact.load(in_production[1]).reader()
+    readings = read(reader, [example for example, _ in own], progress=True)
+    return gain(say(own, fitted), say(readings, reader.settings))
 
 
 def _write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
@@ -124,12 +180,7 @@ def _write_served(
     shutil.copyfile(base / artifact.TOKENIZER, folder / artifact.TOKENIZER)
     _write_json(folder / artifact.READER, settings.model_dump())
     _write_json(folder / artifact.PROVENANCE, provenance)
-
-
-def _measure_served(served: Path, dev_examples: list[Example]) -> dict[str, Any]:
-    """Measure the artifact as the service will load it."""
-    _seal(served, {})
-    return evaluate(artifact.load(served).reader(), dev_examples, progress=True)
+    _seal(folder, {})
 
 
 def _seal(served: Path, metrics: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bento_service import artifact
+from bento_service import artifact, stage
 from training.errors import StoreError
 
 if TYPE_CHECKING:
@@ -66,6 +66,60 @@ def checkpoint_of(tag: str) -> Path:
     """Return the folder of a stored model's full-precision checkpoint. Raises StoreError when it is gone."""
     served = _get(tag).tag
     return Path(_get(f"{served.name}{CHECKPOINT_SUFFIX}:{served.version}").path)
+
+
+def production(name: str) -> tuple[str, Path] | None:
+    """Return the full tag and the folder of the model in production; None when there is none."""
+    entry = stage.production(name)
+    return None if entry is None else (str(entry.tag), Path(entry.path))
+
+
+def promote(tag: str) -> str:
+    """Make a stored model the one in production, in place of any other, and return its full tag. Raises StoreError.
+
+    It is verified first, with ArtifactError for a changed file: that is not put before users.
+    """
+    entry = _get(tag)
+    artifact.load(Path(entry.path))
+    try:
+        stage.promote(entry)
+    except OSError as error:
+        raise StoreError(f"model {entry.tag} could not be promoted: {error}; check BENTOML_HOME") from error
+    return str(entry.tag)
+
+
+def entries(name: str) -> list[dict[str, Any]]:
+    """Return a row a stored model, newest first: tag, created, stage, metrics and data as they were stored."""
+    models = sorted(stage.stored(name), key=lambda entry: entry.info.creation_time, reverse=True)
+    in_production = stage.production(name)
+    rows = []
+    for entry in models:
+        metadata: dict[str, Any] = dict(entry.info.metadata)
+        rows.append(
+            {
+                "tag": str(entry.tag),
+                "created": entry.info.creation_time.isoformat(timespec="seconds"),
+                "stage": stage.PRODUCTION if in_production is not None and entry.tag == in_production.tag else "",
+                "metrics": metadata.get("metrics", {}),
+                "data": metadata.get("provenance", {}).get("data", {}),
+            }
+        )
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Lay out `entries` for a person, a line a model."""
+    lines = [("tag", "created", "stage", "exact match", "F1", "trained on")]
+    for row in rows:
+        overall = row["metrics"].get("served", {}).get("overall", {})
+        figures = [f"{overall[name]:.2f}" if name in overall else "" for name in ("exact_match", "f1")]
+        data = row["data"]
+        trained_on = f"{data['questions']} questions of {', '.join(data['sources'])}" if data else ""
+        lines.append((row["tag"], row["created"], row["stage"], *figures, trained_on))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def _get(tag: str) -> bentoml.Model:

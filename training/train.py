@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+import yaml
 from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Measure = Callable[["PreTrainedModel"], dict[str, Any]]
-"""Evaluates a network; the report's "overall" holds exact_match and f1."""
+Measure = Callable[["PreTrainedModel"], dict[str, float]]
+"""Evaluates a network: exact_match and f1, in percent."""
 
 SETTINGS_FILE = "settings.yaml"
 TAG_FILE = "tag"
@@ -61,7 +62,7 @@ class SpanTrainer(Trainer):
     def __init__(self, *, measure: Measure, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._measure = measure
-        self.report: dict[str, Any] | None = None
+        self.measured = False
 
     def compute_loss(
         self,
@@ -85,8 +86,8 @@ class SpanTrainer(Trainer):
         """Measure the network as it is now and log the overall figures with the epoch."""
         if not self.is_world_process_zero():
             return {}
-        self.report = self._measure(cast("PreTrainedModel", self.model))
-        figures = {f"eval_{name}": value for name, value in self.report["overall"].items()}
+        self.measured = True
+        figures = {f"eval_{name}": value for name, value in self._measure(cast("PreTrainedModel", self.model)).items()}
         self.log(figures)
         return figures
 
@@ -94,15 +95,14 @@ class SpanTrainer(Trainer):
 def prepare_folder(settings: TrainSettings, data_sha256: str, *, overwrite: bool) -> Path | None:
     """Make the output folder ready and return the checkpoint to resume from, if there is one.
 
-    An unfinished run with the same settings and data is resumed. Raises OutputFolderError when the folder holds
-    anything else, unless `overwrite` says that it may be replaced.
+    An unfinished run with the same settings (but for the gate's) and data is resumed. Raises OutputFolderError when the
+    folder holds anything else, unless `overwrite` says that it may be replaced.
     """
     folder = settings.output_dir
     if folder.exists() and not folder.is_dir():
         raise OutputFolderError(f"output folder {folder} is a file; name another with --output-dir")
-    identity = f"{settings.to_yaml()}# data sha256: {data_sha256}\n"
     written = folder / SETTINGS_FILE
-    resumable = written.is_file() and written.read_text(encoding="utf-8") == identity and not is_finished(folder)
+    resumable = not is_finished(folder) and _is_of_run(written, settings, data_sha256)
     if folder.is_dir() and any(folder.iterdir()) and not resumable:
         if not overwrite:
             raise OutputFolderError(
@@ -111,9 +111,24 @@ def prepare_folder(settings: TrainSettings, data_sha256: str, *, overwrite: bool
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    written.write_text(identity, encoding="utf-8")
+    written.write_text(f"{settings.to_yaml()}{_data_line(data_sha256)}", encoding="utf-8")
     last = get_last_checkpoint(str(folder))  # type: ignore[no-untyped-call]
     return Path(last) if last else None
+
+
+def _is_of_run(written: Path, settings: TrainSettings, data_sha256: str) -> bool:
+    """Say whether a settings file is that of the same run; the gate may differ, since the training doesn't see it."""
+    try:
+        text = written.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    same = isinstance(values, dict) and {**values, "gate": None} == {**settings.model_dump(mode="json"), "gate": None}
+    return same and text.endswith(_data_line(data_sha256))
+
+
+def _data_line(data_sha256: str) -> str:
+    return f"# data sha256: {data_sha256}\n"
 
 
 def is_finished(folder: Path) -> bool:
@@ -136,11 +151,11 @@ def fine_tune(
     measure: Measure,
     *,
     checkpoint: Path | None = None,
-) -> tuple[PreTrainedModel, list[dict[str, float]], dict[str, Any]]:
+) -> tuple[PreTrainedModel, list[dict[str, float]]]:
     """Fine-tune the base model on the examples, with its own tokenizer.
 
-    `measure` is called with the network after every epoch. Returns the network, a row an epoch (epoch, mean training
-    loss, dev exact match and F1 in percent) and the last measurement ({} on every process but the first).
+    `measure` is called with the network after every epoch, at the end too. Returns the network, and a row an epoch:
+    epoch, mean training loss, dev exact match and F1 in percent.
     """
     set_seed(settings.seed)
     rows = features.build(examples, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
@@ -157,9 +172,9 @@ def fine_tune(
         logger.info("resuming from %s", checkpoint.name)
     with contextlib.redirect_stdout(sys.stderr):  # the progress bar prints its log lines to stdout
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if trainer.report is None:  # resumed behind the last epoch
+        if not trainer.measured:  # resumed behind the last epoch
             trainer.evaluate()
-    return _merged(trainer.model), epochs(trainer.state.log_history), trainer.report or {}
+    return _merged(trainer.model), epochs(trainer.state.log_history)
 
 
 def epochs(history: list[dict[str, float]]) -> list[dict[str, float]]:

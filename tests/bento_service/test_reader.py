@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from bento_service.engines import OnnxEngine
 from bento_service.errors import QuestionTooLong
 from bento_service.reader import Query, Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
-from training.evaluate import predict
 
 PASSAGE = "Zoë 👩‍🚀 flew 1,234.5 km — “far” —\r\n\tשלום עולם; e\u0301cole\x00 東京タワー ½ 👍🏽. "
 
@@ -70,6 +70,15 @@ def test_no_answer_when_the_null_score_exceeds_the_best_span(tokenizer, null, te
     assert forced.text == "needle"
 
 
+def test_confidence_counts_the_null_score_only_where_no_answer_is_allowed(tokenizer):
+    # "needle" scores 10, the null score is 9; the rest is below 1e-6. Their agreeing neighbours score 0.
+    reader, _ = pointing(tokenizer, "needle", null=4.5)
+    (forced,) = reader.answer(Query("where?", "straw needle"))
+    (allowed,) = reader.answer(Query("where?", "straw needle", allow_no_answer=True))
+    assert forced.confidence == pytest.approx(1, abs=1e-3)
+    assert allowed.confidence == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-3)
+
+
 def test_the_threshold_shifts_the_decision(tokenizer):
     # 14 - 10 = 4 is not above 4.5.
     reader, _ = pointing(tokenizer, "needle", null=7.0, null_score_diff_threshold=4.5)
@@ -94,18 +103,6 @@ def test_padding_does_not_change_an_answer(tokenizer):
 def test_a_question_longer_than_a_window_is_refused(reader):
     with pytest.raises(QuestionTooLong):
         reader.answer(Query("why " * 400, "because"))
-
-
-def test_evaluation_counts_a_question_that_is_too_long_as_unanswered(reader):
-    from training.data import Answer, Example
-
-    long, short = (
-        Example(str(i), question, "because of it", (Answer("it", 11),), "t", "s")
-        for i, question in enumerate(("why " * 400, "why?"))
-    )
-    texts = [text for _, text in predict(reader, [long, short])]
-    assert texts[0] == ""
-    assert texts[1] != ""
 
 
 def test_a_context_without_tokens_has_no_answer(reader):

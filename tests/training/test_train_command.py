@@ -41,12 +41,18 @@ def test_provenance_says_what_is_needed_to_make_the_model_again_and_no_folder(ti
     assert str(tiny_base.parent) not in text
 
 
-def test_evaluate_prints_json_on_stdout_and_a_table_on_stderr(tiny_store, tiny_model):
-    done = training_command("evaluate", "--data", "sample:dev", "--answerable", home=tiny_store)
+def test_evaluate_prints_json_on_stdout_and_a_table_on_stderr_and_draws(tiny_store, tiny_model, tmp_path):
+    drawn = tmp_path / "diagram.png"
+    flags = ["--data", "sample:dev", "--answerable", "--diagram", str(drawn)]
+    done = training_command("evaluate", *flags, home=tiny_store)
     report = json.loads(done.stdout)
     assert report["model"] == f"extractive-qa:{tiny_model.name}"
     assert set(report["overall"]) == {"exact_match", "f1", "total"}
     assert "exact match" in done.stderr
+    assert report["confidence"]["total"] == report["overall"]["total"]
+    assert sum(group["total"] for group in report["slices"]["question"].values()) == report["overall"]["total"]
+    assert len(report["misses"]) == 20
+    assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
 def test_evaluate_agrees_with_what_train_measured(tiny_store, tiny_model):
@@ -55,6 +61,34 @@ def test_evaluate_agrees_with_what_train_measured(tiny_store, tiny_model):
         report = json.loads(training_command("evaluate", *flags, home=tiny_store).stdout)
         assert report["precision"] == metrics[measured]["precision"]
         assert report["overall"] == metrics[measured]["overall"]
+
+
+def test_what_the_gate_refuses_is_kept_and_can_be_stored_under_other_floors(tmp_path, tiny_settings):
+    run, home = tmp_path / "run", tmp_path / "home"
+    words = ["train", *tiny_settings, "--output-dir", str(run)]
+    refused = training_command(*words, "--min-f1", "sample=40.5", home=home, check=False)
+    assert refused.returncode == 7
+    assert "F1 on sample is " in refused.stderr
+    assert "at least 40.500 is asked" in refused.stderr
+    assert refused.stdout == ""
+    assert not list(home.glob("models/*/*"))
+    assert any("too low" in line for line in json.loads((run / "served" / "metrics.json").read_text())["gate"])
+
+    done = training_command(*words, "--min-f1", "sample=0", home=home)
+    assert "resuming from checkpoint-" in done.stderr
+    assert done.stdout.startswith("extractive-qa:")
+
+
+def test_negatives_are_constructed_to_learn_and_to_tune_no_answer_on(tmp_path, tiny_settings):
+    flags = [*tiny_settings, "--negatives", "0.5", "--dev-data", "--dev-fraction", "0.05"]
+    training_command("train", *flags, "--output-dir", str(tmp_path / "run"), home=tmp_path)
+    served = tmp_path / "run" / "served"
+    metrics = json.loads((served / "metrics.json").read_text())
+    assert metrics["constructed"]["overall"]["NoAns_total"] > 0
+    assert "roc_auc" in metrics["constructed"]["no_answer"]
+    provenance = json.loads((served / "provenance.json").read_text())
+    assert provenance["data"]["questions"] > 32
+    assert json.loads((served / "reader.json").read_text())["null_score_diff_threshold"] != 0
 
 
 def test_a_finished_folder_is_refused_with_the_flag_that_allows_it(tiny_store, tiny_settings):
