@@ -66,9 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     promote.set_defaults(command=_promote)
     promote.add_argument("tag", help="model in the store, as `list` shows it")
 
-    ship = commands.add_parser("ship", help="make a finished run's weights the ones that `pretrained` starts from")
+    ship = commands.add_parser("ship", help="make finished runs' mean weights the ones `pretrained` starts from")
     ship.set_defaults(command=_ship)
-    ship.add_argument("run", type=Path, help="output folder of a finished run from base_model minilm")
+    ship.add_argument(
+        "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
+    )
     return parser
 
 
@@ -167,7 +169,8 @@ def _promote(options: argparse.Namespace) -> None:
 def _ship(options: argparse.Namespace) -> None:
     from training import base, pipeline, pretrained
 
-    size = pretrained.ship(options.run / pipeline.CHECKPOINT, options.run / pipeline.SERVED, base.find(base.MINILM))
+    runs = [(run / pipeline.CHECKPOINT, run / pipeline.SERVED) for run in options.run]
+    size = pretrained.ship(runs, base.find(base.MINILM))
     print(f"{pretrained.FOLDER / pretrained.WEIGHTS}: {size / 1e6:.1f} MB", file=sys.stderr)
 
 

