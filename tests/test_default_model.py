@@ -8,6 +8,7 @@ import pytest
 from bento_service.schema import EXAMPLE_REQUEST
 from tests.commands import training_command
 from tests.servers import serve
+from training import pretrained
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,14 @@ def test_it_reads_the_samples_dev_part(home):
     report = json.loads(training_command("evaluate", "--answerable", home=home).stdout)
     # 67.7 was measured; one standard error of 163 questions is 3.
     assert report["overall"]["f1"] >= 62
+
+
+def test_its_lineage_reaches_back_to_the_base_model(home, client):
+    (stored,) = home.glob("models/extractive-qa/*/provenance.json")
+    origin = json.loads(stored.read_text())["base_model"]
+    assert origin["weights_provenance"] == pretrained.provenance()
+    shown = client.get("/health").json()["model"]["base_model"]
+    assert shown == {name: origin[name] for name in ("name", "sha256", "weights_sha256")}
 
 
 def test_int8_loses_next_to_nothing(home):
