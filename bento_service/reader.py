@@ -74,11 +74,16 @@ class Reading:
         )
 
     def answers(self, settings: ReaderSettings) -> list[Answer]:
-        """Return 1 to `top_k` answers, best first. A context without any span has no answer, asked for or not.
+        """Return 1 to `top_k` answers, best first."""
+        return self.decide(self.decode(settings), settings)
 
-        Who doesn't allow "no answer" says that there is one: then the null score has no say in the confidence either.
+    def decide(self, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
+        """Return the answers that this reading's `decode` leads to.
+
+        A context without any span has no answer, asked for or not. Who doesn't allow "no answer" says that there is
+        one: then the null score has no say in the confidence either.
         """
-        query, decoded = self.query, self.decode(settings)
+        query = self.query
         answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
         answers = [
             Answer(query.context[span.start : span.end], answered * span.probability, span.start, span.end)

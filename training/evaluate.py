@@ -26,7 +26,10 @@ RIGHT = 0.5
 
 
 Readings = list[tuple[Example, Reading]]
-"""Each example with what the engine says of it: all that is left to do is arithmetic, under any reader settings."""
+"""Each example with what the engine says of it: all that is left to do is arithmetic, under any reader settings.
+
+The queries in them force an answer; `predict` allows "no answer" where it is asked to.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,11 @@ def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bo
     predictions = []
     for example, reading in readings:
         reading = replace(reading, query=replace(reading.query, allow_no_answer=allow_no_answer))
-        (answer,) = reading.answers(settings)
+        decoded = reading.decode(settings)
+        (answer,) = reading.decide(decoded, settings)
         exact, f1 = score(answer.text, [gold.text for gold in example.answers])
         scored = Scored(example.id, example.source, bool(example.answers), exact, f1)
-        predictions.append(Prediction(example, answer, scored, reading.decode(settings).null_score_diff))
+        predictions.append(Prediction(example, answer, scored, decoded.null_score_diff))
     return predictions
 
 
@@ -94,12 +98,6 @@ def gain(of: list[Prediction], over: list[Prediction]) -> Gain:
     f1, other = (100 * np.array([p.scored.f1 for p in predictions]) for predictions in (of, over))
     difference = f1 - other
     return Gain(float(difference.mean()), float(difference.std() / np.sqrt(len(difference))), float(other.mean()))
-
-
-def evaluate(reader: Reader, examples: list[Example], *, progress: bool = False) -> dict[str, Any]:
-    """Return the `figures` of the reader's answers to the examples, with the reader's own settings."""
-    readings = read(reader, examples, progress=progress)
-    return figures(readings, reader.settings)
 
 
 def figures(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:

@@ -24,12 +24,12 @@ def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
     """
     answerable = [(example, reading) for example, reading in readings if example.answers]
     if answerable:
+        # Which span is best doesn't depend on the temperature, only how sure it is.
+        right = np.array([p.right for p in predict(answerable, settings, allow_no_answer=False)])
 
         def loss(temperature: float) -> float:
             tried = settings.model_copy(update={"temperature": float(temperature)})
-            predictions = predict(answerable, tried, allow_no_answer=False)
-            confidences = np.array([p.answer.confidence for p in predictions])
-            return calibration.log_loss(confidences, np.array([p.right for p in predictions]))
+            return calibration.log_loss(np.array([r.answers(tried)[0].confidence for _, r in answerable]), right)
 
         settings = settings.model_copy(update={"temperature": round(float(min(TEMPERATURES, key=loss)), 4)})
     if answerable and len(answerable) < len(readings):

@@ -22,6 +22,7 @@ from training.errors import SettingsError
 from training.evaluate import Gain, Readings, figures, gain, predict, read, say
 from training.export import export
 from training.fit import calibration_errors, fit
+from training.metrics import summary
 from training.train import fine_tune, finish, prepare_folder
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
     def measure(model: PreTrainedModel) -> dict[str, float]:
         reader = Reader(tokenizer, TorchEngine(model), reader_settings)
         full_precision[:] = read(reader, dev_examples, progress=True)
-        overall: dict[str, float] = figures(full_precision, reader_settings)["overall"]
-        return overall
+        return summary(prediction.scored for prediction in say(full_precision, reader_settings))
 
     model, by_epoch = fine_tune(settings, base, tokenizer, train_examples, measure, checkpoint=checkpoint)
     if not process.is_main_process:
