@@ -13,8 +13,11 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from torch.nn import functional
+
+from bento_service.engines import TorchEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,13 +113,12 @@ def _inputs(model: PreTrainedModel, rows: Iterable[dict[str, Any]]) -> list[_Inp
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear)
     ]
-    typed = getattr(model.config, "type_vocab_size", 0) > 1
-    with torch.no_grad():
-        for row in rows:
-            types = {"token_type_ids": torch.tensor([row["token_type_ids"]])} if typed else {}
-            model(input_ids=torch.tensor([row["input_ids"]]), **types)
-            for one in found:
-                one.tensor = None  # kept until here: what is freed earlier may leave its place to another
+    engine = TorchEngine(model)
+    for row in rows:
+        input_ids, token_type_ids = (np.array([row[name]]) for name in ("input_ids", "token_type_ids"))
+        engine.run(input_ids, np.ones_like(input_ids), token_type_ids)
+        for one in found:
+            one.tensor = None  # kept until here: what is freed earlier may leave its place to another
     for hook in hooks:
         hook.remove()
     return found
