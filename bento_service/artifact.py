@@ -45,6 +45,11 @@ def seal(folder: Path) -> None:
     (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Write one of the artifact's JSON files, for a person to read too."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def load(folder: Path) -> Artifact:
     """Verify every file of a stored model against its checksum and read its settings.
 

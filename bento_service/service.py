@@ -74,14 +74,12 @@ class ExtractiveQA:
     def report(self) -> HealthResponse:
         """Return what /health says."""
         bento = self.bento_service.bento
-        origin = {name: self._provenance.get(name) for name in ("created", "commit")}
-        base_model = dict(self._provenance.get("base_model", {}))
-        base_model.pop("weights_provenance", None)  # long; the store has it, and the weights' hash is enough here
+        origin = {name: self._provenance.get(name) for name in ("base_model", "created", "commit")}
         return HealthResponse(
             status="ok",
             model_loaded=True,
             version=VERSION,
-            model={"tag": str(self.model.tag), "base_model": base_model} | origin,
+            model={"tag": str(self.model.tag)} | origin,
             bento=None if bento is None else str(bento.tag),
             data=self._provenance.get("data"),
         )

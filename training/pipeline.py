@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import shutil
@@ -114,7 +113,7 @@ def _measure(
     reader = artifact.load(served).reader()
     readings = read(reader, dev_examples + made, progress=True)
     fitted = fit(readings, reader.settings)
-    _write_json(served / artifact.READER, fitted.model_dump())
+    artifact.write_json(served / artifact.READER, fitted.model_dump())
     own = readings[: len(dev_examples)]
     metrics: dict[str, Any] = {
         "served": {"precision": "int8", **figures(own, fitted)},
@@ -178,13 +177,13 @@ def _write_served(
     folder.mkdir(exist_ok=True)
     export(model, folder / artifact.GRAPH, calibration)
     shutil.copyfile(base / artifact.TOKENIZER, folder / artifact.TOKENIZER)
-    _write_json(folder / artifact.READER, settings.model_dump())
-    _write_json(folder / artifact.PROVENANCE, provenance)
+    artifact.write_json(folder / artifact.READER, settings.model_dump())
+    artifact.write_json(folder / artifact.PROVENANCE, provenance)
     _seal(folder, {})
 
 
 def _seal(served: Path, metrics: dict[str, Any]) -> None:
-    _write_json(served / artifact.METRICS, metrics)
+    artifact.write_json(served / artifact.METRICS, metrics)
     artifact.seal(served)
 
 
@@ -197,9 +196,10 @@ def _provenance(
     """Say what a model came from: enough to make it again. File names only: folders are nobody's business."""
     name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
     origin: dict[str, Any] = {"name": name, "sha256": base.sha256}
+    lineage: dict[str, Any] = {}
     if settings.base_model == base_models.PRETRAINED:
         origin["weights_sha256"] = base_models.sha256_of([pretrained.FOLDER / pretrained.WEIGHTS])
-        origin["weights_provenance"] = pretrained.provenance()
+        lineage["weights_provenance"] = pretrained.provenance()
     values = settings.model_dump(mode="json", exclude={"output_dir"}, exclude_none=True)
     values["base_model"] = name
     for sources in ("data", "dev_data"):
@@ -212,6 +212,7 @@ def _provenance(
         "settings": values,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "commit": _commit(),
+        **lineage,
     }
 
 
@@ -231,7 +232,3 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return f"{commit}+changes" if changes else commit
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

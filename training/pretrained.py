@@ -70,7 +70,7 @@ def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER) 
         (artifact.METRICS, [metrics for _, _, metrics in after]),
     ):
         content = contents[0] if len(contents) == 1 else {"mean_of": contents}
-        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        artifact.write_json(folder / name, content)
     return (folder / WEIGHTS).stat().st_size
 
 
