@@ -37,6 +37,10 @@ class GateSettings(BaseModel):
     )
     max_f1_loss: float = Field(1.0, description="greatest loss of F1 in points against the model in production")
 
+    def floor(self, source: str) -> float:
+        """Return the least F1 in percent that `min_f1` asks for on a source; 0 where it says nothing."""
+        return self.min_f1.get(source, self.min_f1.get("*", 0.0))
+
 
 class TrainSettings(BaseModel):
     """Everything that decides what a run produces. Field descriptions are the flags' help."""

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from training.config import GateSettings
     from training.evaluate import Gain
 
-ANY_SOURCE = "*"
-
-
 CHANCE = 2.0
 """Standard errors that a comparison of two models may be off by: chance alone makes more in 2 % of cases."""
 
@@ -61,8 +58,7 @@ def checks(
     production: the candidate against the model in production (None: there is none).
     """
     for source, figures in sources.items():
-        floor = settings.min_f1.get(source, settings.min_f1.get(ANY_SOURCE, 0.0))
-        yield Check(f"F1 on {source}", figures["f1"], floor)
+        yield Check(f"F1 on {source}", figures["f1"], settings.floor(source))
     if served is not None:
         over = max(served.over, 1e-9)
         ratio, chance = 1 + served.mean / over, CHANCE * served.standard_error / over

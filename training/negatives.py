@@ -102,9 +102,8 @@ class _Passages:
             if not found:
                 continue
             chosen = draw.choice(found)
-            for other in draw.sample(
-                self._entities[example.source, kind], k=min(8, len(self._entities[example.source, kind]))
-            ):
+            others = self._entities[example.source, kind]
+            for other in draw.sample(others, k=min(8, len(others))):
                 if normalise(other) not in normalise(example.context) and other not in example.question:
                     question = example.question[: chosen.start()] + other + example.question[chosen.end() :]
                     return replace(example, question=question)
