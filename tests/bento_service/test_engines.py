@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -20,16 +22,29 @@ def torch_engine(tiny_store):
     return TorchEngine(AutoModelForQuestionAnswering.from_pretrained(folder))
 
 
-@pytest.mark.parametrize("rows", [[2], [7], [384], [40, 12, 5]])
+@pytest.mark.parametrize("rows", [[2], [7], [384], [40, 40, 40]])
 def test_the_served_graph_agrees_with_the_checkpoint(tiny_model, torch_engine, rows):
     arguments = inputs(rows)
     served = OnnxEngine(tiny_model / "model.onnx", threads=1).run(*arguments)
-    full = torch_engine.run(*arguments)
-    for ours, theirs in zip(served, full, strict=True):
+    for ours, theirs in zip(served, torch_engine.run(*arguments), strict=True):
         assert ours.shape == (len(rows), max(rows))
-        for row, length in enumerate(rows):
-            # int8 against float32: the logits of this random network span about 1.
-            np.testing.assert_allclose(ours[row, :length], theirs[row, :length], atol=0.1)
+        # int8 against float32: the logits of this random network span about 1.
+        np.testing.assert_allclose(ours, theirs, atol=0.1)
+
+
+def test_padding_is_refused_where_it_would_be_read_as_text(tiny_model):
+    with pytest.raises(ValueError, match="different lengths"):
+        OnnxEngine(tiny_model / "model.onnx", threads=1).run(*inputs([40, 12]))
+
+
+def test_calls_at_once_say_what_a_call_alone_says(tiny_model):
+    engine = OnnxEngine(tiny_model / "model.onnx", threads=2)
+    arguments = [inputs([length]) for length in (9, 60, 200, 31) * 4]
+    alone = [engine.run(*each) for each in arguments]
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(lambda each: engine.run(*each), arguments))
+    for expected, found in zip(alone, together, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_torch_engine_ignores_padding(torch_engine):
