@@ -24,7 +24,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bento_service import artifact, errors, stage
 from bento_service.contract import JSON, TICKET, Contract, Ticket, error_response
-from bento_service.engines import cpu_count
 from bento_service.schema import VERSION, ErrorResponse, HealthResponse
 
 
@@ -126,8 +125,8 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Build the application, with the settings that the environment holds now."""
         settings = Settings.from_environment()
-        # onnxruntime releases the GIL: while one thread computes, another one tokenises.
-        self.config["threads"] = cpu_count()
+        # Every request that was let in has a thread, so that none waits for a longer one before the scheduler sees it.
+        self.config["threads"] = settings.max_concurrency
         bodies = {api.route: api.input_spec for api in self.apis.values()}
         self.middlewares = [
             (

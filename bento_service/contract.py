@@ -47,12 +47,15 @@ class Ticket(Generic[Body]):
     body: Body
     abandoned: bool = False
 
-    def redeem(self, work: Callable[[Body], BaseModel], headers: Mapping[str, str]) -> Response:
-        """Do the work on this thread and return its result, or its error, as a response."""
+    def redeem(self, work: Callable[[Body, Callable[[], bool]], BaseModel], headers: Mapping[str, str]) -> Response:
+        """Do the work on this thread and return its result, or its error, as a response.
+
+        work: is given the request, and a function to ask now and then whether it is abandoned.
+        """
         if self.abandoned:
             return Response(status_code=TooSlow.status)
         try:
-            content = work(self.body).model_dump_json(exclude_none=True)
+            content = work(self.body, lambda: self.abandoned).model_dump_json(exclude_none=True)
         except Exception as error:  # BentoML would log a traceback, and with it maybe the text
             return error_response(error)
         return Response(content, media_type=JSON, headers=dict(headers))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from bento_service.engines import Engine
+from bento_service.scheduler import Scheduler, never
 from bento_service.spans import Decoded, FloatArray, decode
 from bento_service.tokenization import TextTokenizer
 from bento_service.windows import Window, slide
@@ -99,21 +99,24 @@ class Reader:
 
     def __init__(self, tokenizer: TextTokenizer, engine: Engine, settings: ReaderSettings) -> None:
         self._tokenizer = tokenizer
-        self._engine = engine
+        self._scheduler = Scheduler(engine)
         self.settings = settings
 
-    def answer(self, query: Query) -> list[Answer]:
-        """Return 1 to `top_k` answers, best first. Raises QuestionTooLong."""
-        return self.answer_all([query])[0]
+    def answer(self, query: Query, abandoned: Callable[[], bool] = never) -> list[Answer]:
+        """Return 1 to `top_k` answers, best first. Raises QuestionTooLong, and TooSlow as `read` does."""
+        return self.answer_all([query], abandoned)[0]
 
-    def answer_all(self, queries: Sequence[Query]) -> list[list[Answer]]:
+    def answer_all(self, queries: Sequence[Query], abandoned: Callable[[], bool] = never) -> list[list[Answer]]:
         """Return each query's answers; the windows of all queries share the engine's batches."""
-        return [reading.answers(self.settings) for reading in self.read(queries)]
+        return [reading.answers(self.settings) for reading in self.read(queries, abandoned)]
 
-    def read(self, queries: Sequence[Query]) -> list[Reading]:
-        """Run the engine over the windows of all queries. Raises QuestionTooLong."""
+    def read(self, queries: Sequence[Query], abandoned: Callable[[], bool] = never) -> list[Reading]:
+        """Run the engine over the windows of all queries.
+
+        Raises QuestionTooLong, and TooSlow when `abandoned` says on the way that nobody waits for the answer any more.
+        """
         windows = [self._windows(query) for query in queries]
-        logits = iter(self._logits([window for group in windows for window in group]))
+        logits = iter(self._scheduler.run([window for group in windows for window in group], abandoned))
         return [
             Reading(query, group, [next(logits) for _ in group]) for query, group in zip(queries, windows, strict=True)
         ]
@@ -128,26 +131,3 @@ class Reader:
             max_length=settings.max_length,
             doc_stride=settings.doc_stride,
         )
-
-    def _logits(self, windows: Sequence[Window]) -> list[tuple[FloatArray, FloatArray]]:
-        """Run windows of like length together and return (start_logits, end_logits) a window, in the order given."""
-        order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
-        logits: dict[int, tuple[FloatArray, FloatArray]] = {}
-        for first in range(0, len(order), self._engine.batch_size):
-            chosen = order[first : first + self._engine.batch_size]
-            start_logits, end_logits = self._engine.run(*_batch([windows[i] for i in chosen]))
-            for row, i in enumerate(chosen):
-                length = len(windows[i])
-                logits[i] = start_logits[row, :length], end_logits[row, :length]
-        return [logits[i] for i in range(len(windows))]
-
-
-def _batch(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pad windows to the longest: input_ids, attention_mask, token_type_ids of shape (batch, seq_len)."""
-    shape = len(windows), max(map(len, windows))
-    input_ids, attention_mask, token_type_ids = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-    for row, window in enumerate(windows):
-        input_ids[row, : len(window)] = window.input_ids
-        attention_mask[row, : len(window)] = 1
-        token_type_ids[row, : len(window)] = window.token_type_ids
-    return input_ids, attention_mask, token_type_ids

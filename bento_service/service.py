@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bentoml
@@ -64,11 +65,11 @@ class ExtractiveQA:
         """Answer a batch of questions, each from its own context."""
         return ticket.redeem(self._answers, self._headers)
 
-    def _answer(self, request: AnswerRequest) -> AnswerResponse:
-        return AnswerResponse.of(request, self._reader.answer(request.to_query()))
+    def _answer(self, request: AnswerRequest, abandoned: Callable[[], bool]) -> AnswerResponse:
+        return AnswerResponse.of(request, self._reader.answer(request.to_query(), abandoned))
 
-    def _answers(self, request: AnswersRequest) -> AnswersResponse:
-        found = self._reader.answer_all([query.to_query() for query in request.queries])
+    def _answers(self, request: AnswersRequest, abandoned: Callable[[], bool]) -> AnswersResponse:
+        found = self._reader.answer_all([query.to_query() for query in request.queries], abandoned)
         return AnswersResponse(answers=[AnswerResponse.of(*pair) for pair in zip(request.queries, found, strict=True)])
 
     def report(self) -> HealthResponse:

@@ -165,7 +165,7 @@ def test_a_body_that_never_comes():
 
 
 def test_an_unforeseen_error_is_logged_by_place_and_not_by_message(caplog):
-    def work(body):
+    def work(body, abandoned):
         raise ValueError(f"cannot read {body.context}")
 
     with caplog.at_level(logging.ERROR):
@@ -193,7 +193,7 @@ def test_a_broken_application_is_an_internal_error():
 
 def test_abandoned_work_is_not_done():
     ticket = Ticket(AnswerRequest(question="Who?", context="Ada."), abandoned=True)
-    assert ticket.redeem(lambda body: pytest.fail("nobody waits for this"), {}).status_code == 504
+    assert ticket.redeem(lambda body, abandoned: pytest.fail("nobody waits for this"), {}).status_code == 504
 
 
 def test_foreseen_errors_are_told_as_they_are():

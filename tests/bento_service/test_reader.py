@@ -27,6 +27,8 @@ def reader(tokenizer, tiny_model):
 class PointingEngine:
     """Hand-made logits: greatest at every occurrence of one token id, so the right span is known beforehand."""
 
+    workers = 1
+
     def __init__(self, token_id: int, *, batch_size: int, null: float = 0.0) -> None:
         self.batch_size = batch_size
         self._token_id, self._null = token_id, null

@@ -1,0 +1,113 @@
+"""Shares one engine among all callers: whose window is read next, and with which others in one batch."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from bento_service.engines import Engine, Logits
+from bento_service.errors import TooSlow
+from bento_service.windows import Window
+
+SPACING_S = 0.25
+"""Seconds between the times at which a caller's windows are due. A caller with many of them can't hold up the others,
+and is not starved by them either: behind its schedule, it goes first. 100,000 characters, some 120 windows, are due in
+half of a minute, whatever else is asked."""
+
+
+def never() -> bool:
+    """Say that a caller waits to the end."""
+    return False
+
+
+class Scheduler:
+    """Runs the windows of many callers on an engine, the one first that is due first; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._order = itertools.count()
+        self._waiting: list[tuple[float, int, int, _Job]] = []  # a heap of (due, order, window, job)
+        # Its threads end with this object. They do nothing while nobody asks.
+        self._threads = ThreadPoolExecutor(engine.workers, thread_name_prefix="engine")
+
+    def run(self, windows: Sequence[Window], abandoned: Callable[[], bool] = never) -> list[Logits]:
+        """Return (start_logits, end_logits) a window, (seq_len,) each.
+
+        Raises TooSlow once `abandoned` says that nobody waits any more: windows not yet begun are dropped.
+        """
+        job = _Job(windows, abandoned)
+        by_length = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
+        now = time.monotonic()
+        with self._lock:
+            for turn, i in enumerate(by_length):
+                heapq.heappush(self._waiting, (now + turn * SPACING_S, next(self._order), i, job))
+        for _ in range(math.ceil(len(windows) / self._engine.batch_size)):
+            self._threads.submit(self._run_next)
+        return job.done.result()
+
+    def _run_next(self) -> None:
+        with self._lock:
+            batch = self._take()
+        if not batch:  # earlier batches were filled up with these
+            return
+        try:
+            start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]))
+        except Exception as error:
+            with self._lock:
+                for job, _ in batch:
+                    job.fail(error)
+            return
+        with self._lock:
+            for row, (job, i) in enumerate(batch):
+                length = len(job.windows[i])
+                job.put(i, (start_logits[row, :length], end_logits[row, :length]))
+
+    def _take(self) -> list[tuple[_Job, int]]:
+        batch: list[tuple[_Job, int]] = []
+        while self._waiting and len(batch) < self._engine.batch_size:
+            _, _, i, job = heapq.heappop(self._waiting)
+            if job.abandoned():
+                job.fail(TooSlow("nobody waits for this answer any more"))
+            if not job.done.done():
+                batch.append((job, i))
+        return batch
+
+
+class _Job:
+    """One caller's windows; `done` holds their logits when all have been read. Guarded by the scheduler's lock."""
+
+    def __init__(self, windows: Sequence[Window], abandoned: Callable[[], bool]) -> None:
+        self.windows = windows
+        self.abandoned = abandoned
+        self.done: Future[list[Logits]] = Future()
+        self._logits: dict[int, Logits] = {}
+        if not windows:
+            self.done.set_result([])
+
+    def put(self, i: int, logits: Logits) -> None:
+        self._logits[i] = logits
+        if len(self._logits) == len(self.windows) and not self.done.done():
+            self.done.set_result([self._logits[i] for i in range(len(self.windows))])
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+def _padded(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pad windows to the longest: input_ids, attention_mask, token_type_ids of shape (batch, seq_len)."""
+    shape = len(windows), max(map(len, windows))
+    input_ids, attention_mask, token_type_ids = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    for row, window in enumerate(windows):
+        input_ids[row, : len(window)] = window.input_ids
+        attention_mask[row, : len(window)] = 1
+        token_type_ids[row, : len(window)] = window.token_type_ids
+    return input_ids, attention_mask, token_type_ids

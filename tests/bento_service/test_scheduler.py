@@ -1,0 +1,143 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from bento_service import scheduler
+from bento_service.errors import TooSlow
+from bento_service.scheduler import Scheduler
+from bento_service.windows import Window
+
+WAIT_S = 20
+
+
+class GatedEngine:
+    """Echoes the ids of a batch as its logits, a batch for every release of `gate`; `read` has what came when."""
+
+    def __init__(self, *, batch_size=1, workers=1):
+        self.batch_size, self.workers = batch_size, workers
+        self.gate = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        self.read = []
+
+    def run(self, input_ids, attention_mask, token_type_ids):
+        self.read.append([int(row[0]) for row in input_ids])
+        self.begun.release()
+        assert self.gate.acquire(timeout=WAIT_S)
+        if (input_ids == 666).any():
+            raise MemoryError("no room")
+        return input_ids.astype(np.float32), (input_ids + 1).astype(np.float32)
+
+
+def window(name, length=3):
+    ids = np.full(length, name, dtype=np.int64)
+    return Window(ids, np.zeros_like(ids), np.full((length, 2), -1), 0)
+
+
+@pytest.fixture
+def callers():
+    with ThreadPoolExecutor(8) as threads:
+        yield threads
+
+
+def occupy(engine, shared, callers):
+    """Keep the engine's only worker busy, so that what comes next has to wait."""
+    first = callers.submit(shared.run, [window(0)])
+    assert engine.begun.acquire(timeout=WAIT_S)
+    return first
+
+
+def wait_for(shared, count):
+    """Return when as many windows wait."""
+    deadline = time.monotonic() + WAIT_S
+    while len(shared._waiting) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_logits_come_back_in_the_order_of_the_windows():
+    engine = GatedEngine(batch_size=2)
+    engine.gate.release(9)
+    windows = [window(5, 9), window(6, 2), window(7, 4), window(8, 2)]
+    logits = Scheduler(engine).run(windows)
+    assert [(start.tolist(), end.tolist()) for start, end in logits] == [
+        ([name] * length, [name + 1] * length) for name, length in ((5, 9), (6, 2), (7, 4), (8, 2))
+    ]
+    assert engine.read == [[6, 8], [7, 5]]  # like lengths together
+
+
+def test_no_windows_are_no_work():
+    assert Scheduler(GatedEngine()).run([]) == []
+
+
+def test_a_short_question_does_not_wait_for_a_long_context(callers):
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    first = occupy(engine, shared, callers)
+    long = callers.submit(shared.run, [window(name) for name in range(100, 150)])
+    wait_for(shared, 50)
+    short = callers.submit(shared.run, [window(1)])
+    wait_for(shared, 51)
+    engine.gate.release(3)
+    assert short.result(WAIT_S)
+    assert engine.read[:3] == [[0], [100], [1]]
+    assert not long.done()
+    engine.gate.release(99)
+    assert len(long.result(WAIT_S)) == 50
+    assert first.done()
+
+
+def test_a_long_context_behind_its_schedule_goes_first(callers, monkeypatch):
+    monkeypatch.setattr(scheduler, "SPACING_S", 0.0)
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    occupy(engine, shared, callers)
+    long = callers.submit(shared.run, [window(name) for name in range(100, 110)])
+    wait_for(shared, 10)
+    short = callers.submit(shared.run, [window(1)])
+    wait_for(shared, 11)
+    engine.gate.release(99)
+    assert long.result(WAIT_S)
+    assert short.result(WAIT_S)
+    assert engine.read[-1] == [1]
+
+
+def test_windows_of_several_callers_share_a_batch(callers):
+    engine = GatedEngine(batch_size=8)
+    shared = Scheduler(engine)
+    occupy(engine, shared, callers)
+    futures = [callers.submit(shared.run, [window(name, 2 + name)]) for name in range(1, 5)]
+    wait_for(shared, 4)
+    engine.gate.release(9)
+    for name, future in enumerate(futures, start=1):
+        ((start, _),) = future.result(WAIT_S)
+        assert start.tolist() == [name] * (2 + name)  # without its neighbours' padding
+    assert sorted(engine.read[1]) == [1, 2, 3, 4]
+
+
+def test_what_nobody_waits_for_is_dropped(callers):
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    occupy(engine, shared, callers)
+    gone = threading.Event()
+    left = callers.submit(shared.run, [window(name) for name in range(100, 110)], gone.is_set)
+    wait_for(shared, 10)
+    stays = callers.submit(shared.run, [window(1)])
+    wait_for(shared, 11)
+    gone.set()
+    engine.gate.release(9)
+    with pytest.raises(TooSlow):
+        left.result(WAIT_S)
+    assert stays.result(WAIT_S)
+    assert engine.read == [[0], [1]]
+
+
+def test_an_engines_failure_reaches_its_callers_and_no_others(callers):
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    engine.gate.release(99)
+    with pytest.raises(MemoryError):
+        shared.run([window(1), window(666), window(2)])
+    assert shared.run([window(3)])
