@@ -1,0 +1,1 @@
+"""Load on the service, and what it shows: against a baseline, over lengths and batches."""

@@ -1,0 +1,95 @@
+"""Requests to `/answer`, so many at once: how long each took, and which failed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+import numpy as np
+
+from loadtest.questions import Question
+
+REQUEST_S = 120
+"""A request that takes longer has failed (s)."""
+
+
+@dataclass
+class Load:
+    """What came of some load. latencies_s: of the good answers; failures: how often what went wrong."""
+
+    seconds: float = 0.0
+    latencies_s: list[float] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
+    generator_cpu_s: float = 0.0
+
+    def __add__(self, other: Load) -> Load:
+        """Both together, one after the other."""
+        return Load(
+            self.seconds + other.seconds,
+            self.latencies_s + other.latencies_s,
+            self.failures + other.failures,
+            self.generator_cpu_s + other.generator_cpu_s,
+        )
+
+    @property
+    def rate(self) -> float:
+        """Good answers a second."""
+        return len(self.latencies_s) / self.seconds
+
+    def percentile_ms(self, percent: float) -> float:
+        """Latency that so many percent of the good answers kept (ms); NaN without one."""
+        return 1e3 * float(np.percentile(self.latencies_s, percent)) if self.latencies_s else float("nan")
+
+
+def drive(
+    url: str, questions: Sequence[Question], *, concurrency: int, seconds: float | None = None, count: int | None = None
+) -> Load:
+    """Ask the questions in turn, `concurrency` at once, for so many seconds or so many requests."""
+    load = Load()
+    begun, cpu = time.monotonic(), time.process_time()
+    until = float("inf") if seconds is None else begun + seconds
+    asked = itertools.cycle((question, question.body) for question in questions)
+    turns = itertools.islice(asked, count)
+    asyncio.run(_drive(f"{url}/answer", turns, concurrency, until, load))
+    load.seconds, load.generator_cpu_s = time.monotonic() - begun, time.process_time() - cpu
+    return load
+
+
+async def _drive(url: str, turns: Iterator[tuple[Question, bytes]], concurrency: int, until: float, load: Load) -> None:
+    async def user() -> None:
+        for question, body in turns:
+            begun = time.monotonic()
+            if begun > until:
+                return
+            problem = await _ask(session, url, question, body)
+            if problem:
+                load.failures[problem] += 1
+            else:
+                load.latencies_s.append(time.monotonic() - begun)
+
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=concurrency),
+        timeout=aiohttp.ClientTimeout(total=REQUEST_S),
+        headers={"Content-Type": "application/json"},
+    ) as session:
+        await asyncio.gather(*(user() for _ in range(concurrency)))
+
+
+async def _ask(session: aiohttp.ClientSession, url: str, question: Question, body: bytes) -> str:
+    """Return what is wrong with the answer; "" when it is a span of the context."""
+    try:
+        async with session.post(url, data=body) as response:
+            content = await response.read()
+            if response.status != 200:
+                return f"status {response.status}"
+        found = json.loads(content)
+        whole = question.context[found["start_pos"] : found["end_pos"]] == found["answer"] != ""
+        return "" if whole else "not a span of the context"
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+        return type(error).__name__
