@@ -7,7 +7,8 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,13 +16,13 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bento_service.admission import Admission
 from bento_service.errors import (
     EmptyText,
     InvalidRequest,
     MalformedJson,
     ServiceError,
     TooLarge,
-    TooManyRequests,
     TooSlow,
     UnsupportedMediaType,
 )
@@ -73,9 +74,8 @@ class Contract:
     ) -> None:
         self._app = app
         self._bodies = bodies
-        self._max_concurrency = max_concurrency
         self._timeout_s = timeout_s
-        self._in_flight = 0
+        self._admission = Admission(max_concurrency=max_concurrency, timeout_s=timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
@@ -95,14 +95,14 @@ class Contract:
 
     async def _serve(self, scope: Scope, receive: Receive, reply: _Reply, model: type[BaseModel]) -> None:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        self._refuse_when_full()
+        self._admission.check()
         _check_media_type(Headers(scope=scope))
-        ticket = Ticket(parse(model, await _read(scope, receive, deadline)))
-        self._refuse_when_full()
+        body = await _read(scope, receive, deadline)
+        ticket = Ticket(parse(model, body))
+        self._admission.enter(len(body))
         scope[TICKET] = ticket
-        self._in_flight += 1
         work = asyncio.ensure_future(self._app(scope, receive, reply))
-        work.add_done_callback(self._release)
+        work.add_done_callback(partial(self._release, ticket, len(body)))
         try:
             await self._wait(work, receive, reply, deadline)
         except BaseException:
@@ -126,12 +126,8 @@ class Contract:
         else:
             raise TooSlow(f"no answer within {self._timeout_s:g} s; send a shorter context, or try again later")
 
-    def _refuse_when_full(self) -> None:
-        if self._in_flight >= self._max_concurrency:
-            raise TooManyRequests(f"{self._in_flight} requests are in flight; try again after Retry-After seconds")
-
-    def _release(self, work: asyncio.Future[None]) -> None:
-        self._in_flight -= 1
+    def _release(self, ticket: Ticket[Any], size: int, work: asyncio.Future[None]) -> None:
+        self._admission.leave(size, read=not ticket.abandoned)
         if not work.cancelled():
             work.exception()  # or asyncio logs "never retrieved" with a traceback, for work that came too late
 

@@ -19,6 +19,7 @@ Messages say what happened and what to do next. They never hold the question's o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 
@@ -100,11 +101,14 @@ class UnsupportedMediaType(ServiceError):
 
 
 class TooManyRequests(ServiceError):
-    """More requests are in flight than the service takes at once."""
+    """More is in flight than the service can answer in time."""
 
     status = 429
     error = "too_many_requests"
-    retry_after_s = 1
+
+    def __init__(self, requests: int, wait_s: float) -> None:
+        self.retry_after_s = max(1, math.ceil(wait_s))
+        super().__init__(f"{requests} requests are in flight; try again after {self.retry_after_s} s")
 
     @property
     def headers(self) -> dict[str, str]:

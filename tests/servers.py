@@ -1,21 +1,20 @@
 """A real `bentoml serve` on a free port, for tests: started with a deadline, always ended."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from loadtest import processes
+
 ROOT = Path(__file__).parent.parent
 START_S = 90
-STOP_S = 20
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Server:
 @contextmanager
 def serve(home: Path, scratch: Path, **environment: str) -> Iterator[Server]:
     """Run the repository's service with the model store under `home`; its log goes into `scratch`."""
-    port = _free_port()
+    port = processes.free_port()
     log_path = scratch / f"server-{port}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -56,14 +55,7 @@ def serve(home: Path, scratch: Path, **environment: str) -> Iterator[Server]:
         _wait_until_ready(server, process)
         yield server
     finally:
-        _stop(process)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        processes.stop(process)
 
 
 def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
@@ -81,14 +73,3 @@ def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
             pass
         time.sleep(0.1)
     raise RuntimeError(f"the service was not ready within {START_S} s:\n{server.log}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and its workers, kindly first. They are a process group of their own."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_S)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
