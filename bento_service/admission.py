@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from bento_service.errors import TooManyRequests
 
-SHARE = 0.75
-"""Share of the deadline that the text in flight may need, by the speed seen so far: estimates err."""
+SHARE = 0.5
+"""Share of the deadline that the text in flight may need, by the speed seen so far: a busy machine may halve it."""
 CAUTIOUS_SPEED = 8_000.0
 """Bytes a second that are assumed before any were read: half of what two slow cores do."""
 MEMORY_S = 60.0

@@ -1,4 +1,4 @@
-"""`python -m training`: train, evaluate, list, promote, ship. Results on stdout, progress and logs on stderr."""
+"""`python -m training`: train, evaluate, list, promote, race, ship. Results on stdout, progress and logs on stderr."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bento_service.errors import ArtifactError
 from training import config
 from training.errors import DataError, StoreError, TrainingError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from bento_service.tokenization import TextTokenizer
 
 EXIT_CODES = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 data, 4 base model, 5 output folder,
 6 model store, 7 not good enough to be stored, 130 interrupted (start the same command again to resume)"""
@@ -66,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     promote.set_defaults(command=_promote)
     promote.add_argument("tag", help="model in the store, as `list` shows it")
 
+    race = commands.add_parser(
+        "race", help="speed and F1 of a stored model on every engine at hand; Markdown on stdout"
+    )
+    race.set_defaults(command=_race)
+    race.add_argument("tag", nargs="?", default="extractive-qa:latest", help="model in the store (%(default)s)")
+    race.add_argument("--data", nargs="+", default=["sample:dev"], help="sources of its questions (%(default)s)")
+    race.add_argument("--calibration", nargs="+", default=["sample:train"], help="sources to quantise by (%(default)s)")
+
     ship = commands.add_parser("ship", help="make finished runs' mean weights the ones `pretrained` starts from")
     ship.set_defaults(command=_ship)
     ship.add_argument(
@@ -112,6 +125,8 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from bento_service import artifact
+    from bento_service.engines import TorchEngine
+    from bento_service.reader import Reader
     from training import data, evaluate, slices, store
 
     tag, folder = store.find(options.tag)
@@ -119,7 +134,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     if not examples:
         raise DataError(f"no question is left of {' '.join(options.data)}; leave out --answerable")
     stored = artifact.load(folder)
-    reader = _full_precision(tag, stored) if options.full_precision else stored.reader()
+    reader = stored.reader()
+    if options.full_precision:
+        model, tokenizer = _checkpoint(tag)
+        reader = Reader(tokenizer, TorchEngine(model), stored.settings)
     readings = evaluate.read(reader, examples, progress=True)
     said = evaluate.say(readings, reader.settings)
     report = evaluate.figures(readings, reader.settings) | {
@@ -135,17 +153,17 @@ def _evaluate(options: argparse.Namespace) -> None:
         diagram.draw(report["confidence"], options.diagram, title=f"{tag}, {precision}")
 
 
-def _full_precision(tag: str, stored: Any) -> Any:
+def _checkpoint(tag: str) -> tuple[PreTrainedModel, TextTokenizer]:
+    """Load a stored model in full precision."""
     from transformers import AutoModelForQuestionAnswering
 
-    from bento_service.engines import TorchEngine
-    from bento_service.reader import Reader
+    from bento_service import artifact
     from bento_service.tokenization import TextTokenizer
     from training import store
 
     folder = store.checkpoint_of(tag)
     model = AutoModelForQuestionAnswering.from_pretrained(folder)
-    return Reader(TextTokenizer.from_file(folder / "tokenizer.json"), TorchEngine(model), stored.settings)
+    return model, TextTokenizer.from_file(folder / artifact.TOKENIZER)
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -164,6 +182,18 @@ def _promote(options: argparse.Namespace) -> None:
     from training import store
 
     print(store.promote(options.tag))
+
+
+def _race(options: argparse.Namespace) -> None:
+    from bento_service import artifact
+    from training import data, export, race, store
+
+    tag, folder = store.find(options.tag)
+    settings = artifact.load(folder).settings
+    model, tokenizer = _checkpoint(tag)
+    examples = [example for example in data.load(options.data) if example.answers]
+    rows = export.calibration_rows(data.load(options.calibration), tokenizer, settings)
+    print(race.table(race.race(model, tokenizer, settings, examples, rows)))
 
 
 def _ship(options: argparse.Namespace) -> None:

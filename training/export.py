@@ -15,10 +15,17 @@ import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
+from training import data, features, quantization
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from bento_service.reader import ReaderSettings
+    from bento_service.tokenization import TextTokenizer
+    from training.data import Example
+
 OPSET = 20
+CALIBRATION_QUESTIONS = 64
 INPUTS = ("input_ids", "token_type_ids")
 OUTPUTS = ("start_logits", "end_logits")
 UNMASKED = "unmasked"
@@ -32,25 +39,38 @@ def export(model: PreTrainedModel, path: Path, rows: Iterable[dict[str, Any]]) -
     without it, sums of u8 x s8 products saturate on processors with AVX2 or AVX-512 but no VNNI, and answers change
     (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). rows: as in `quantization.prepare`.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    from training import quantization
-
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full.onnx"
-        _export_full_precision(quantization.prepare(model, rows), full)
-        with _quiet():
-            quantize_dynamic(
-                full,
-                path,
-                op_types_to_quantize=["MatMul"],  # "Gather" would squeeze the word embeddings into one scale
-                per_channel=True,
-                reduce_range=True,
-                weight_type=QuantType.QInt8,
-            )
+        full_precision(quantization.prepare(model, rows), full)
+        quantize(full, path)
 
 
-def _export_full_precision(model: PreTrainedModel, path: Path) -> None:
+def calibration_rows(
+    examples: list[Example], tokenizer: TextTokenizer, settings: ReaderSettings, *, seed: int = 17
+) -> list[dict[str, Any]]:
+    """Return windows of some questions, for the exporter to see how great the network's values get."""
+    chosen = data.draw(examples, CALIBRATION_QUESTIONS, seed)
+    return features.build(chosen, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
+
+
+def quantize(full: Path, path: Path) -> None:
+    """Quantise the matrix products of a graph: weights to 8 bits a channel, activations when it runs."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _quiet():
+        quantize_dynamic(
+            full,
+            path,
+            op_types_to_quantize=["MatMul"],  # "Gather" would squeeze the word embeddings into one scale
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+        )
+
+
+def full_precision(model: PreTrainedModel, path: Path) -> None:
+    """Write the model as an ONNX graph with free batch and sequence length, for windows without padding."""
+
     class Logits(torch.nn.Module):
         """The network with plain tensors in and out; token types are dropped for models without them."""
 

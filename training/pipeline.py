@@ -16,10 +16,10 @@ from bento_service.engines import TorchEngine
 from bento_service.reader import Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
 from training import base as base_models
-from training import data, features, gate, negatives, pretrained, store
+from training import data, gate, negatives, pretrained, store
 from training.errors import SettingsError
 from training.evaluate import Gain, Readings, figures, gain, predict, read, say
-from training.export import export
+from training.export import calibration_rows, export
 from training.fit import calibration_errors, fit
 from training.metrics import summary
 from training.train import fine_tune, finish, prepare_folder
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "model"
 SERVED = "served"
-CALIBRATION_QUESTIONS = 64
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "onnx", "onnxruntime", "bentoml", "numpy")
 
 
@@ -76,7 +75,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
     folder = settings.output_dir
     _write_checkpoint(model, base.folder, folder / CHECKPOINT)
     provenance = _provenance(settings, base, train_examples, dev_examples)
-    calibration = _calibration_rows(settings, train_examples, tokenizer)
+    calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)
     _write_served(model, base.folder, folder / SERVED, reader_settings, provenance, calibration)
     metrics, made = _measure(settings, folder / SERVED, dev_examples, full_precision)
     metrics |= {"epochs": by_epoch, "gate": [str(check) for check in made]}
@@ -156,14 +155,6 @@ def _write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
-
-
-def _calibration_rows(
-    settings: TrainSettings, examples: list[Example], tokenizer: TextTokenizer
-) -> list[dict[str, Any]]:
-    """Return windows of some training questions, for the exporter to see how great the network's values get."""
-    chosen = data.draw(examples, CALIBRATION_QUESTIONS, settings.seed)
-    return features.build(chosen, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
 
 
 def _write_served(

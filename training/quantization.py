@@ -1,11 +1,10 @@
 """A network rewritten so that int8 costs it next to nothing: the same function, of tensors that are easy to quantise.
 
-The scale of each input channel of a linear layer is evened out with that of its weights (SmoothQuant,
-https://arxiv.org/abs/2211.10438, equation 4, with alpha 1/2), since a few channels are tens of times greater than the
-rest in every token. Layers that narrow (a block's last) also scale their input to at most 1 a token, and their output
-back: dynamic quantisation has one scale for all tokens, and here, behind no normalisation, a few tokens with great
-values would take the precision of all others. The word embeddings, half of the network, are int8 with a scale a word,
-and looked up so.
+Every linear layer scales its input to at most 1 a token, and its output back. Dynamic quantisation has one scale for
+all tokens; without this, a few tokens with great values take the precision of all others. Before that, the scale of
+each input channel is evened out with that of its weights (SmoothQuant, https://arxiv.org/abs/2211.10438, equation 4,
+with alpha 1/2), since a few channels are tens of times greater than the rest in every token. The word embeddings, half
+of the network, are int8 with a scale a word, and looked up so.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def prepare(model: PreTrainedModel, rows: Iterable[dict[str, Any]]) -> PreTraine
 
 
 class _EvenLinear(torch.nn.Module):
-    """A linear layer whose matrix product sees evened channels and, where it narrows, tokens of equal scale."""
+    """A linear layer whose matrix product sees evened channels, and tokens of equal scale."""
 
     inverse: torch.Tensor
     bias: torch.Tensor | None
@@ -62,11 +61,8 @@ class _EvenLinear(torch.nn.Module):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         values = values * self.inverse
-        if self.product.out_features < self.product.in_features:
-            greatest = values.abs().amax(-1, keepdim=True).clamp(min=LEAST)
-            product: torch.Tensor = self.product(values / greatest) * greatest
-        else:
-            product = self.product(values)
+        greatest = values.abs().amax(-1, keepdim=True).clamp(min=LEAST)
+        product: torch.Tensor = self.product(values / greatest) * greatest
         return product if self.bias is None else product + self.bias
 
 

@@ -57,7 +57,7 @@ def test_where_text_is_read_fast_more_of_it_is_let_in(clock):
     door = admission(clock)
     for _ in range(200):
         work(door, clock, 100_000, 1.0)
-    for _ in range(32):  # 32 s of work, of 45 s of patience
+    for _ in range(16):  # 16 s of work, of 30 s of patience
         door.enter(100_000)
 
 
@@ -65,8 +65,8 @@ def test_where_text_is_read_slowly_less_of_it_is_let_in(clock):
     door = admission(clock)
     for _ in range(200):
         work(door, clock, 1_000, 1.0)
-    door.enter(20_000)
-    door.enter(20_000)
+    door.enter(15_000)
+    door.enter(10_000)
     with pytest.raises(TooManyRequests):
         door.enter(10_000)
 
@@ -77,7 +77,7 @@ def test_idle_time_does_not_count_as_slow(clock):
         work(door, clock, 10_000, 1.0)
         clock.now += 1000
     door.enter(1)
-    door.enter(400_000)
+    door.enter(250_000)
 
 
 def test_what_was_dropped_does_not_count_as_read(clock):

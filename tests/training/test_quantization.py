@@ -44,7 +44,7 @@ def test_the_rewritten_network_is_the_same_function(model):
 
 def test_int8_errs_less_than_a_third_of_plain_quantisation(model, tmp_path):
     plain, ours = tmp_path / "plain.onnx", tmp_path / "ours.onnx"
-    export._export_full_precision(model, tmp_path / "full.onnx")
+    export.full_precision(model, tmp_path / "full.onnx")
     quantize_dynamic(tmp_path / "full.onnx", plain, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
     export.export(model, ours, ROWS)
     expected = logits(TorchEngine(model))
