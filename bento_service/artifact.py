@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bento_service.engines import OnnxEngine
+from bento_service.engines import Engine, OnnxEngine
 from bento_service.errors import ArtifactError
 from bento_service.reader import Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
@@ -33,10 +33,10 @@ class Artifact:
     metrics: dict[str, Any]
     provenance: dict[str, Any]
 
-    def reader(self, *, threads: int | None = None) -> Reader:
-        """Load the graph and the tokenizer; `threads` is the engine's (None: all the CPUs granted)."""
+    def reader(self, engine: Engine | None = None) -> Reader:
+        """Load the tokenizer and, unless another engine is given, the graph, for all the CPUs granted."""
         tokenizer = TextTokenizer.from_file(self.folder / TOKENIZER)
-        return Reader(tokenizer, OnnxEngine(self.folder / GRAPH, threads=threads), self.settings)
+        return Reader(tokenizer, engine or OnnxEngine(self.folder / GRAPH), self.settings)
 
 
 def seal(folder: Path) -> None:

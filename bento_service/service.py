@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bento_service import artifact
+from bento_service import artifact, gpu
 from bento_service.application import Application, ServedModel, checked, described
 from bento_service.contract import JSON, Ticket
 from bento_service.schema import (
@@ -52,7 +52,7 @@ class ExtractiveQA:
         loaded = artifact.load(Path(self.model.path))
         self._provenance = loaded.provenance
         self._headers = {"X-Model": str(self.model.tag)}
-        self._reader = loaded.reader()
+        self._reader = loaded.reader(gpu.engine(self.model.tag))
         self._reader.answer(AnswerRequest.model_validate(EXAMPLE_REQUEST).to_query())
 
     @bentoml.api(route="/answer", input_spec=checked(AnswerRequest), output_spec=described(AnswerResponse))  # type: ignore[untyped-decorator]  # so is BentoML's SDK

@@ -15,6 +15,7 @@ import numpy as np
 
 from bento_service import artifact
 from bento_service.engines import OnnxEngine, cpu_count
+from bento_service.gpu import CHECKPOINT_SUFFIX
 from bento_service.scheduler import Scheduler
 from bento_service.tokenization import TextTokenizer
 from bento_service.windows import Window, slide
@@ -84,7 +85,7 @@ def compare(questions: Sequence[Question], baseline_python: Path, folder: Path, 
     import bentoml
 
     model = bentoml.models.get(MODEL)
-    checkpoint = bentoml.models.get(f"{MODEL}-checkpoint:{model.tag.version}")
+    checkpoint = bentoml.models.get(f"{MODEL}{CHECKPOINT_SUFFIX}:{model.tag.version}")
     alone = engine_alone(Path(model.path), questions, plan.seconds)
     with (
         service(questions[0], folder, str(model.tag)) as ours,

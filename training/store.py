@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bento_service import artifact, stage
+from bento_service.gpu import CHECKPOINT_SUFFIX
 from training.errors import StoreError
 
 if TYPE_CHECKING:
     import bentoml
-
-CHECKPOINT_SUFFIX = "-checkpoint"
-"""Appended to the model's name for the entry that holds the checkpoint; both entries have the same version."""
 
 
 def save(name: str, served: Path, checkpoint: Path, metrics: dict[str, Any], provenance: dict[str, Any]) -> str:

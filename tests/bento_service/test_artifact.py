@@ -15,7 +15,7 @@ def stored(tmp_path, tiny_model):
 
 def test_a_stored_model_reads_and_says_where_it_came_from(stored):
     loaded = artifact.load(stored)
-    assert loaded.reader(threads=1).answer(Query("who?", "It was Ada."))[0].text
+    assert loaded.reader().answer(Query("who?", "It was Ada."))[0].text
     assert loaded.provenance["data"]["questions"] > 0
     assert loaded.metrics["served"]["precision"] == "int8"
 

@@ -50,7 +50,7 @@ def test_a_gain_is_the_mean_of_the_differences_with_its_standard_error():
 def test_a_question_that_is_too_long_counts_as_unanswered(tiny_model):
     from bento_service import artifact
 
-    reader = artifact.load(tiny_model).reader(threads=1)
+    reader = artifact.load(tiny_model).reader()
     long, short = (
         Example(str(i), question, "because of it", (Answer("because of it", 0),), "t", "s")
         for i, question in enumerate(("why " * 400, "why?"))
