@@ -1,0 +1,33 @@
+"""What serving costs before it has answered anything: the libraries it loads, and the disk they take."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+from tests.commands import ROOT
+
+MAX_MB = 400
+
+
+def test_serving_loads_neither_torch_nor_transformers(tiny_model):
+    code = f"""
+import sys
+from pathlib import Path
+import bento_service.service
+from bento_service import artifact
+from bento_service.reader import Query
+assert artifact.load(Path({str(tiny_model)!r})).reader().answer(Query("Who?", "Ada."))
+print(*{{name.partition(".")[0] for name in sys.modules}})
+"""
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert {"bento_service", "bentoml", "onnxruntime"} <= set(loaded.split())
+    assert not {"torch", "transformers", "datasets", "training", "flask", "fastapi"} & set(loaded.split())
+
+
+def test_the_serving_environment_stays_small():
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements/serve.txt").read_text(), re.MULTILINE)
+    assert {"bentoml", "onnxruntime"} <= set(pins)
+    files = [Path(file.locate()) for name in pins for file in distribution(name).files or ()]
+    assert sum(path.stat().st_size for path in files if path.is_file()) / 1e6 <= MAX_MB
