@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -25,6 +27,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bento_service import artifact, errors, stage
 from bento_service.contract import JSON, TICKET, Contract, Ticket, error_response
 from bento_service.schema import VERSION, ErrorResponse, HealthResponse
+
+_M_ARENA_MAX = -8
+"""The option's number in glibc's malloc.h."""
 
 
 def _tag(text: str) -> str:
@@ -125,6 +130,7 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Build the application, with the settings that the environment holds now."""
         settings = Settings.from_environment()
+        _share_arenas()
         # Every request that was let in has a thread, so that none waits for a longer one before the scheduler sees it.
         self.config["threads"] = settings.max_concurrency
         bodies = {api.route: api.input_spec for api in self.apis.values()}
@@ -159,6 +165,12 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
             }
         )
         return spec
+
+
+def _share_arenas() -> None:
+    """Let threads share two of glibc's arenas: one each keeps what it once held, a twentieth of all memory."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def _idle_middleware() -> set[type]:
