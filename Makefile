@@ -30,12 +30,19 @@ help: ## list the targets
 	$(PIP) -r requirements/loadtest.txt
 	@touch $@
 
-.venv/.dev: requirements/dev.txt .venv/.loadtest
+.venv/.deploy: requirements/deploy.txt .venv/.created
+	$(PIP) -r requirements/deploy.txt
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.loadtest .venv/.deploy
 	$(PIP) -r requirements/dev.txt
 	@touch $@
 
 .PHONY: install
 install: .venv/.train ## create .venv with all that training and serving need
+
+.PHONY: tools
+tools: .venv/.loadtest .venv/.deploy ## add what the load tests and the deployment need
 
 .PHONY: train
 train: .venv/.train ## train the default model and store it in $BENTOML_HOME
@@ -78,7 +85,7 @@ test: .venv/.dev ## run every test; trains the default model once
 
 .PHONY: lock
 lock: ## pin requirements/*.txt anew from requirements/*.in
-	for set in serve train loadtest dev; do \
+	for set in serve train loadtest deploy dev; do \
 		rm -rf build/lock && $(PYTHON) -m venv build/lock && \
 		build/lock/bin/pip install --quiet -r requirements/$$set.in && \
 		{ echo "# Made by \`make lock\` from $$set.in."; build/lock/bin/pip freeze | sed 's/+cpu$$//'; } \

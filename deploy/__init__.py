@@ -1,0 +1,1 @@
+"""From settings to running pods: what is on the cluster, and how it gets there."""

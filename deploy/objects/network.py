@@ -1,0 +1,73 @@
+"""Who may talk to whom: nobody, and then exactly what is needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubernetes import client
+
+from deploy.objects.common import BUILD, SERVING, TRAINING, metadata, selector
+from deploy.settings import Settings
+
+_HTTPS = 443
+_DNS = 53
+
+
+def objects(settings: Settings) -> list[Any]:
+    """Return the NetworkPolicies of both namespaces.
+
+    A serving pod is asked and asks nobody; images are pulled by the node, outside of these rules. Training reaches the
+    package index and, for hub models and data, the hub; builds reach the registry and the git server too.
+    """
+    training, serving = settings.training_namespace, settings.serving_namespace
+    web = {_HTTPS, *_registry_port(settings.registry)}
+    return [
+        *(_policy("default-deny", namespace, client.V1LabelSelector()) for namespace in (training, serving)),
+        _policy("allow-questions", serving, selector(SERVING), ingress=[_from_anywhere(settings.port)]),
+        _policy("allow-training-out", training, selector(TRAINING), egress=[_dns(), _to_anywhere({_HTTPS})]),
+        _policy("allow-build-out", training, selector(BUILD), egress=[_dns(), _to_anywhere(web)]),
+    ]
+
+
+def _registry_port(registry: str) -> list[int]:
+    _, _, port = registry.partition(":")
+    return [int(port)] if port else []
+
+
+def _policy(
+    name: str,
+    namespace: str,
+    pods: client.V1LabelSelector,
+    *,
+    ingress: list[Any] | None = None,
+    egress: list[Any] | None = None,
+) -> client.V1NetworkPolicy:
+    """Return a policy for both ways; a way without a rule is closed, as far as no other policy opens it."""
+    return client.V1NetworkPolicy(
+        api_version="networking.k8s.io/v1",
+        kind="NetworkPolicy",
+        metadata=metadata(name, namespace),
+        spec=client.V1NetworkPolicySpec(
+            pod_selector=pods, policy_types=["Ingress", "Egress"], ingress=ingress, egress=egress
+        ),
+    )
+
+
+def _from_anywhere(port: int) -> client.V1NetworkPolicyIngressRule:
+    return client.V1NetworkPolicyIngressRule(ports=[_port(port)])
+
+
+def _to_anywhere(ports: set[int]) -> client.V1NetworkPolicyEgressRule:
+    return client.V1NetworkPolicyEgressRule(ports=[_port(port) for port in sorted(ports)])
+
+
+def _dns() -> client.V1NetworkPolicyEgressRule:
+    """Allow the cluster's name server."""
+    system = client.V1NetworkPolicyPeer(
+        namespace_selector=client.V1LabelSelector(match_labels={"kubernetes.io/metadata.name": "kube-system"})
+    )
+    return client.V1NetworkPolicyEgressRule(to=[system], ports=[_port(_DNS, "UDP"), _port(_DNS)])
+
+
+def _port(port: int, protocol: str = "TCP") -> client.V1NetworkPolicyPort:
+    return client.V1NetworkPolicyPort(port=port, protocol=protocol)

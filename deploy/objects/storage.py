@@ -1,0 +1,55 @@
+"""The volume that training, its model store and the build context live on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubernetes import client
+
+from deploy.objects.common import TRAINING, metadata
+from deploy.settings import Settings
+
+VOLUME, CLAIM = "train-model-pv", "train-model-pvc"
+_ACCESS = ["ReadWriteOnce"]
+
+
+def objects(settings: Settings) -> list[Any]:
+    """Return the claim and, unless a storage class makes volumes, the volume that it binds to.
+
+    Retain: what was trained outlives the claim.
+    """
+    size = {"storage": settings.storage_size}
+    own = settings.storage_class is None
+    claim = client.V1PersistentVolumeClaim(
+        api_version="v1",
+        kind="PersistentVolumeClaim",
+        metadata=metadata(CLAIM, settings.training_namespace, TRAINING),
+        spec=client.V1PersistentVolumeClaimSpec(
+            access_modes=_ACCESS,
+            storage_class_name="" if own else settings.storage_class,
+            volume_name=VOLUME if own else None,
+            resources=client.V1VolumeResourceRequirements(requests=size),
+        ),
+    )
+    return [_volume(settings, size), claim] if own else [claim]
+
+
+def _volume(settings: Settings, size: dict[str, str]) -> client.V1PersistentVolume:
+    return client.V1PersistentVolume(
+        api_version="v1",
+        kind="PersistentVolume",
+        metadata=metadata(VOLUME, component=TRAINING),
+        spec=client.V1PersistentVolumeSpec(
+            access_modes=_ACCESS,
+            capacity=size,
+            persistent_volume_reclaim_policy="Retain",
+            storage_class_name="",
+            host_path=client.V1HostPathVolumeSource(path=settings.storage_path, type="DirectoryOrCreate"),
+            claim_ref=client.V1ObjectReference(
+                api_version="v1",
+                kind="PersistentVolumeClaim",
+                name=CLAIM,
+                namespace=settings.training_namespace,
+            ),
+        ),
+    )

@@ -1,0 +1,74 @@
+import pytest
+import yaml
+
+from deploy import settings
+from deploy.__main__ import main
+from deploy.errors import SettingsError
+
+
+def load(tmp_path, file=None, environment=None, **flags):
+    path = None
+    if file is not None:
+        path = tmp_path / "deploy.yaml"
+        path.write_text(file)
+    return settings.load(path, environment or {}, flags)
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
+    chosen = load(
+        tmp_path,
+        "host: file.local\nnode_port: 30001\nmax_replicas: 5\n",
+        {"QNA_DEPLOY_HOST": "environment.local", "QNA_DEPLOY_NODE_PORT": "30002"},
+        node_port="30003",
+    )
+    assert (chosen.host, chosen.node_port, chosen.max_replicas) == ("environment.local", 30003, 5)
+
+
+def test_the_established_variables_are_honoured(tmp_path):
+    chosen = load(
+        tmp_path, environment={"DOCKER_IMAGE_NAME": "ada/reader", "GITHUB_REPO_URL": "https://git.example/qa"}
+    )
+    assert chosen.serving_reference == "docker.io/ada/reader:latest"
+    assert chosen.git_url == "https://git.example/qa"
+
+
+def test_a_digest_wins_over_the_tag(tmp_path):
+    digest = "sha256:" + "0" * 64
+    assert load(tmp_path, tag="one", digest=digest).serving_reference == f"docker.io/ashutoshj/qna_service@{digest}"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"host": "Qna_Model"}, "host: "),
+        ({"node_port": "5000"}, "node_port: "),
+        ({"cpu_request": "a lot"}, "cpu_request: .*250m"),
+        ({"digest": "sha256:short"}, "digest: "),
+        ({"serving_image": "Ada/Reader"}, "serving_image: "),
+        ({"git_url": "https://user:secret@git.example/qa"}, "git_url: "),
+        ({"max_replicas": "1"}, "max_replicas 1 is below min_replicas 2"),
+        ({"serving_namespace": "training-model-env"}, "a namespace each"),
+        ({"replicas": "3"}, "replicas: Extra inputs"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path, flags, said):
+    with pytest.raises(SettingsError, match=said):
+        load(tmp_path, **flags)
+
+
+@pytest.mark.parametrize(("file", "said"), [("- 1", "must hold a mapping"), ("{", "cannot be read")])
+def test_a_file_that_is_no_mapping_is_named(tmp_path, file, said):
+    with pytest.raises(SettingsError, match=said):
+        load(tmp_path, file)
+
+
+def test_the_command_renders_what_the_flags_say(capsys):
+    assert main(["render", "--serving-namespace", "elsewhere", "--max-replicas", "3"]) == 0
+    objects = list(yaml.safe_load_all(capsys.readouterr().out))
+    (scaler,) = (made for made in objects if made["kind"] == "HorizontalPodAutoscaler")
+    assert (scaler["metadata"]["namespace"], scaler["spec"]["maxReplicas"]) == ("elsewhere", 3)
+
+
+def test_a_usage_error_has_its_own_exit_code(capsys):
+    assert main(["render", "--node-port", "80"]) == 2
+    assert "node_port" in capsys.readouterr().err
