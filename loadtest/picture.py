@@ -28,7 +28,7 @@ def comparison(report: dict[str, Any], path: Path) -> None:
         panel.set_xlabel("requests at once")
         panel.set_title(title)
     panels[0].axhline(report["engine_alone"], color="grey", linestyle=":", label="engine alone")
-    panels[0].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=110)
 
 
