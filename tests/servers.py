@@ -1,4 +1,4 @@
-"""A real `bentoml serve` on a free port, for tests: started with a deadline, always ended."""
+"""A real server on a free port, for tests: started with a deadline, always ended."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ START_S = 90
 
 @dataclass(frozen=True)
 class Server:
-    """A running server. url: without a slash at the end. pid: of `bentoml serve`, not of its worker."""
+    """A running server. url: without a slash at the end. pid: of what was started, not of a worker below it."""
 
     url: str
     log_path: Path
@@ -39,13 +39,32 @@ class Server:
 @contextmanager
 def serve(home: Path, scratch: Path, **environment: str) -> Iterator[Server]:
     """Run the repository's service with the model store under `home`; its log goes into `scratch`."""
+    command = ["bentoml", "serve", "--host", "127.0.0.1", "--port"]
+    with _running(command, ROOT, scratch, {"BENTOML_HOME": str(home)} | environment) as server:
+        yield server
+
+
+@contextmanager
+def serve_alone(bento: Path, scratch: Path, **environment: str) -> Iterator[Server]:
+    """Run a Bento's folder, or the repository, as a container does: one process, with the folder's own sources."""
+    home = scratch / "home"
+    home.mkdir(exist_ok=True)
+    sources = bento if bento == ROOT else bento / "src"
+    place = {"BENTO_PATH": str(bento), "PYTHONPATH": str(sources), "BENTOML_HOME": str(home)}
+    command = ["bento_service", "serve", "--host", "127.0.0.1", "--port"]
+    with _running(command, scratch, scratch, place | environment) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, scratch: Path, environment: dict[str, str]) -> Iterator[Server]:
     port = processes.free_port()
     log_path = scratch / f"server-{port}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", str(port)],
-            cwd=ROOT,
-            env=os.environ | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"} | environment,
+            [sys.executable, "-m", *command, str(port)],
+            cwd=folder,
+            env=os.environ | {"BENTOML_DO_NOT_TRACK": "True"} | environment,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -63,7 +82,7 @@ def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"`bentoml serve` ended with {process.returncode}:\n{server.log}")
+            raise RuntimeError(f"the server ended with {process.returncode}:\n{server.log}")
         if "Application startup failed" in server.log:
             raise RuntimeError(f"the service did not start:\n{server.log}")
         try:

@@ -1,0 +1,94 @@
+"""`python -m bento_service`: what a container runs. Serves a Bento as one process, or verifies it.
+
+`bentoml serve` is two processes: one that loads the service to supervise it, and a worker that loads it again. In a
+container nobody replaces a worker that died, so all that the first one adds is memory and a later first answer; a
+process that is all by itself ends the container when it dies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bentoml.exceptions import BentoMLException
+
+from bento_service.errors import ServiceError
+
+EPILOG = """environment: BENTO_PATH, BENTOML_HOST and BENTOML_PORT are the defaults of the flags, and the variables of
+the service apply. exit codes: 0 stopped or verified, 1 failure, 2 usage, 3 the service did not start"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except (BentoMLException, ServiceError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bento_service", description=__doc__, epilog=EPILOG)
+    here = os.environ.get("BENTO_PATH", ".")
+    parser.add_argument("--bento", default=here, help="folder of a Bento, or of bentofile.yaml [%(default)s]")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    serve = commands.add_parser("serve", help="answer over HTTP until SIGTERM; requests in flight are answered first")
+    serve.set_defaults(command=_serve)
+    anywhere = "0.0.0.0"  # noqa: S104  # a container's port is closed unless it is published
+    serve.add_argument("--host", default=os.environ.get("BENTOML_HOST", anywhere), help="address [%(default)s]")
+    serve.add_argument("--port", type=int, default=os.environ.get("BENTOML_PORT", "5000"), help="[%(default)s]")
+    verify = commands.add_parser("verify", help="check every file of the model and answer a question; JSON on stdout")
+    verify.set_defaults(command=_verify)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> None:
+    # The first process of a container is deaf to signals that it has no handler for; uvicorn sets its own once it runs.
+    signal.signal(signal.SIGTERM, _stop)
+    from _bentoml_impl.worker.service import main as worker
+    from bentoml.serving import ensure_prometheus_dir
+
+    _resolve(options.bento)  # what is wrong with it is said before a port is taken
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = ensure_prometheus_dir()
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        listener = socket.create_server((options.host, options.port), family=family)
+    except OSError as error:
+        raise OSError(f"{options.host}:{options.port} cannot be listened on: {error.strerror}") from error
+    worker([options.bento, "--fd", str(listener.detach()), "--worker-id", "1"])
+
+
+def _stop(_signal: int, _frame: Any) -> NoReturn:
+    sys.exit(0)
+
+
+def _resolve(bento: str) -> tuple[str | None, Any]:
+    """Return the tag of the Bento, if it is one, and its stored model, verified."""
+    from _bentoml_impl.loader import load
+
+    service: Any = load(bento)
+    return None if service.bento is None else str(service.bento.tag), service.inner.model.resolve()
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from bento_service import artifact
+    from bento_service.schema import EXAMPLE_REQUEST, AnswerRequest, AnswerResponse
+
+    bento, model = _resolve(options.bento)
+    stored = artifact.load(Path(model.path))
+    request = AnswerRequest.model_validate(EXAMPLE_REQUEST)
+    answer = AnswerResponse.of(request, stored.reader().answer(request.to_query()))
+    origin = {"bento": bento, "model": str(model.tag), "files": len(artifact.FILES)}
+    print(json.dumps(origin | answer.model_dump(exclude_none=True)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
