@@ -1,4 +1,4 @@
-"""`python -m training`: train, evaluate, list, promote, race, ship. Results on stdout, progress and logs on stderr."""
+"""`python -m training`: train, evaluate, list, promote, package, race, ship. Results on stdout, the rest on stderr."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "bentoml", "onnxscript", "torch.onnx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("bentoml.build").setLevel(logging.ERROR)  # the template selects "v1", which it warns of
     try:
         options.command(options)
     except TrainingError as error:
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--overwrite", action="store_true", help="replace a finished or different run in the output folder"
     )
+    train.add_argument("--context", type=Path, metavar="TAR_GZ", help="then package as `package` does, to this file")
     _add_settings(train)
 
     evaluate = commands.add_parser("evaluate", help="exact match and F1 of a stored model; JSON on stdout")
@@ -70,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     promote = commands.add_parser("promote", help="put a stored model into production: it is served from now on")
     promote.set_defaults(command=_promote)
     promote.add_argument("tag", help="model in the store, as `list` shows it")
+
+    package = commands.add_parser("package", help="make a Bento of the model that would be served; prints its tag")
+    package.set_defaults(command=_package)
+    package.add_argument("--context", type=Path, metavar="TAR_GZ", help="write the context of its image here too")
 
     race = commands.add_parser(
         "race", help="speed and F1 of a stored model on every engine at hand; Markdown on stdout"
@@ -121,6 +127,8 @@ def _train(options: argparse.Namespace) -> None:
     tag = pipeline.run(settings, overwrite=options.overwrite)
     if tag is not None:
         print(tag)
+        if options.context is not None:
+            _package(options)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -182,6 +190,12 @@ def _promote(options: argparse.Namespace) -> None:
     from training import store
 
     print(store.promote(options.tag))
+
+
+def _package(options: argparse.Namespace) -> None:
+    from training import bento
+
+    print(bento.build(options.context))
 
 
 def _race(options: argparse.Namespace) -> None:
