@@ -55,6 +55,10 @@ $(STORED): | .venv/.train
 serve: $(STORED) | .venv/.train ## serve on $PORT (5000), training the default model first if none is stored
 	$(BIN)/bentoml serve --port $(PORT)
 
+.PHONY: bento
+bento: $(STORED) | .venv/.train ## make a Bento of the stored model, and build/bento.tar.gz, which an image is built from
+	$(BIN)/python -m training package --context build/bento.tar.gz
+
 .PHONY: evaluate
 evaluate: $(STORED) | .venv/.train ## measure the newest stored model on the sample's dev part
 	$(BIN)/python -m training evaluate
@@ -82,6 +86,10 @@ format: .venv/.dev ## let ruff rewrite what it can
 .PHONY: test
 test: .venv/.dev ## run every test; trains the default model once
 	$(BIN)/python -m pytest
+
+.PHONY: image-test
+image-test: .venv/.dev ## build the image without Docker and ask it questions; as root, with the tools that it names
+	$(BIN)/python -m pytest -m image tests/image
 
 .PHONY: lock
 lock: ## pin requirements/*.txt anew from requirements/*.in
