@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from deploy import render, settings
 from deploy.errors import DeployError
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     rendering = commands.add_parser("render", help="all manifests, for `kubectl apply -f` or a review")
     rendering.set_defaults(command=_render)
     rendering.add_argument("--folder", type=Path, help="write a file a concern here, instead of all to stdout")
+    rendering.add_argument("--runs", action="store_true", help="to stdout: the Jobs of the pipeline, not what stands")
     _add_settings(rendering)
     return parser
 
@@ -44,12 +46,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="YAML file of settings; environment and flags win over it")
     group = parser.add_argument_group("settings (variables and defaults in brackets)")
     for name, field in Settings.model_fields.items():
+        default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
+        many: dict[str, Any] = {"nargs": "*"} if isinstance(field.default, tuple) else {}
         variables = " ".join(filter(None, (ESTABLISHED.get(name), settings.variable(name))))
         group.add_argument(
             f"--{name.replace('_', '-')}",
             dest=f"set_{name}",
             metavar=name.upper(),
-            help=f"{field.description} [{variables}] [{field.default}]",
+            help=f"{field.description} [{variables}] [{default}]",
+            **many,
         )
 
 
@@ -66,7 +71,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _render(options: argparse.Namespace) -> None:
     chosen = _settings(options)
     if options.folder is None:
-        print("".join(render.text(objects) for objects in render.manifests(chosen).values()), end="")
+        files = render.runs(chosen) if options.runs else render.manifests(chosen)
+        print("".join(render.text(objects) for objects in files.values()), end="")
     else:
         for path in render.write(chosen, options.folder):
             print(path)

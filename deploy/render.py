@@ -9,7 +9,19 @@ from typing import Any
 import yaml
 from kubernetes import client
 
-from deploy.objects import access, exposure, namespaces, network, scaling, serving, storage
+from deploy.objects import (
+    access,
+    building,
+    exposure,
+    monitoring,
+    namespaces,
+    network,
+    scaling,
+    serving,
+    storage,
+    training,
+    verification,
+)
 from deploy.settings import Settings
 
 _CONCERNS: dict[str, Callable[[Settings], list[Any]]] = {
@@ -20,16 +32,52 @@ _CONCERNS: dict[str, Callable[[Settings], list[Any]]] = {
     "serving": serving.objects,
     "scaling": scaling.objects,
     "exposure": exposure.objects,
+    "monitoring": monitoring.objects,
 }
+_RUNS: dict[str, Callable[[Settings], list[Any]]] = {
+    "training-image": building.training_image,
+    "train": training.objects,
+    "serving-image": building.serving_image,
+    "verify": verification.objects,
+}
+RUNS = "jobs"
+"""Folder of the runs, apart from what stands: `kubectl apply -f` of a folder starts none of them."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as such."""
+
+
+def _literal(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _literal)
 
 
 def manifests(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Return each file's objects, as the API takes them, by the file's name."""
+    """Return each file's objects, as the API takes them, by the file's name: all that stands on the cluster."""
+    return _files(_CONCERNS, settings)
+
+
+def runs(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """Return the objects of each run of the pipeline, a Job and what it needs, by the file's name."""
+    return {f"{RUNS}/{name}": objects for name, objects in _files(_RUNS, settings).items()}
+
+
+def run(settings: Settings, name: str) -> list[dict[str, Any]]:
+    """Return the objects of one run: training-image, train, serving-image or verify."""
+    return _files({name: _RUNS[name]}, settings)[f"00-{name}.yaml"]
+
+
+def _files(concerns: dict[str, Callable[[Settings], list[Any]]], settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """Number the concerns, which keeps them in order; one without an object has no file."""
     api = client.ApiClient(client.Configuration())
-    return {
+    files = {
         f"{number:02d}-{name}.yaml": [_plain(api, made) for made in concern(settings)]
-        for number, (name, concern) in enumerate(_CONCERNS.items())
+        for number, (name, concern) in enumerate(concerns.items())
     }
+    return {name: objects for name, objects in files.items() if objects}
 
 
 def _plain(api: client.ApiClient, made: Any) -> dict[str, Any]:
@@ -46,17 +94,19 @@ def _without_none(made: Any) -> Any:
 
 def text(objects: list[dict[str, Any]]) -> str:
     """Return one file's objects as YAML documents."""
-    return "".join(f"---\n{yaml.safe_dump(made, sort_keys=False, allow_unicode=True)}" for made in objects)
+    dumped = (yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True) for made in objects)
+    return "".join(f"---\n{document}" for document in dumped)
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write every file into the folder, and remove those of a rendering before that are not rendered any more."""
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RUNS).mkdir(parents=True, exist_ok=True)
     written = []
-    for name, objects in manifests(settings).items():
+    for name, objects in (manifests(settings) | runs(settings)).items():
         path = folder / name
         path.write_text(text(objects), encoding="utf-8")
         written.append(path)
-    for stale in set(folder.glob("[0-9][0-9]-*.yaml")) - set(written):
+    rendered = {*folder.glob("[0-9][0-9]-*.yaml"), *(folder / RUNS).glob("[0-9][0-9]-*.yaml")}
+    for stale in rendered - set(written):
         stale.unlink()
     return written

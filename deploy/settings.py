@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from deploy.errors import SettingsError
 
@@ -22,11 +23,19 @@ def _quantity(text: str) -> str:
     return text
 
 
+def _words(value: Any) -> Any:
+    return shlex.split(value) if isinstance(value, str) else value
+
+
 Quantity = Annotated[str, AfterValidator(_quantity)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 """What Kubernetes takes as a name (RFC 1123 label)."""
 Image = Annotated[str, Field(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$")]
 """A repository's path, without registry, tag and digest."""
+
+Tag = Annotated[str, Field(pattern=r"^[\w][\w.-]{0,127}$")]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""Words, or a line that is split as a shell would."""
 
 
 class Settings(BaseModel):
@@ -37,11 +46,15 @@ class Settings(BaseModel):
     registry: str = Field("docker.io", pattern=r"^[a-zA-Z0-9.-]+(:\d+)?$", description="host of the image registry")
     serving_image: Image = Field("ashutoshj/qna_service", description="repository of the serving image")
     training_image: Image = Field("ashutoshj/training_image2", description="repository of the training image")
-    tag: str = Field("latest", pattern=r"^[\w][\w.-]{0,127}$", description="tag of both images")
+    tag: Tag = Field("latest", description="tag of the serving image")
+    training_tag: Tag = Field("latest", description="tag of the training image")
     digest: str | None = Field(
         None, pattern=r"^sha256:[0-9a-f]{64}$", description="digest of the serving image; wins over the tag"
     )
-    registry_secret: Name = Field("regcred", description="Secret with the registry's credentials, in both namespaces")
+    registry_secret: Name | None = Field(
+        "regcred", description="Secret with the registry's credentials, in both namespaces"
+    )
+    registry_insecure: bool = Field(False, description="speak plain HTTP to the registry")
     kaniko_image: str = Field(
         "ghcr.io/osscontainertools/kaniko:v1.28.2", description="image of Kaniko's maintained fork"
     )
@@ -51,6 +64,13 @@ class Settings(BaseModel):
         description="repository that the training image is built from, without credentials",
     )
     git_branch: str = Field("main", pattern=r"^[\w./-]+$", description="its branch")
+    git_commit: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit to build; none: the newest")
+    build_arguments: Words = Field(
+        (), description="NAME=VALUE of both Dockerfiles, such as BASE_IMAGE=... or PIP_INDEX_URL=..."
+    )
+    git_secret: Name | None = Field(None, description="Secret whose key `token` reads a private repository")
+    build_cpu: Quantity = Field("500m", description="CPU that a build is granted at least")
+    build_memory: Quantity = Field("2Gi", description="memory that a build gets")
 
     training_namespace: Name = Field("training-model-env", description="namespace of training and builds")
     serving_namespace: Name = Field("serving-model-env", description="namespace of the service")
@@ -81,6 +101,11 @@ class Settings(BaseModel):
     storage_class: str | None = Field(
         None, description="class of the training volume; none: a folder of the node (hostPath)"
     )
+    train_arguments: Words = Field((), description="arguments for `python -m training train` in the cluster")
+    train_cpu: Quantity = Field("1", description="CPU that a training pod is granted at least")
+    train_memory: Quantity = Field("3Gi", description="memory that a training pod gets")
+    train_gpus: int = Field(0, ge=0, description="GPUs of a training pod")
+    train_nodes: int = Field(1, ge=1, description="training pods, which torchrun brings together")
     train_deadline_s: int = Field(1800, ge=60, description="seconds that a training may take")
     keep_jobs_s: int = Field(86400, ge=0, description="seconds after which a finished Job is removed")
     monitoring: Literal["none", "prometheus"] = Field(
@@ -93,6 +118,8 @@ class Settings(BaseModel):
             raise ValueError(f"max_replicas {self.max_replicas} is below min_replicas {self.min_replicas}")
         if self.training_namespace == self.serving_namespace:
             raise ValueError("training and serving need a namespace each: builds may do what a service must not")
+        if self.train_nodes > 1 and self.storage_class is None:
+            raise ValueError("train_nodes above 1 needs a storage_class whose volumes several nodes can write to")
         return self
 
     @property
@@ -104,7 +131,7 @@ class Settings(BaseModel):
     @property
     def training_reference(self) -> str:
         """The training image as a pod names it."""
-        return f"{self.registry}/{self.training_image}:{self.tag}"
+        return f"{self.registry}/{self.training_image}:{self.training_tag}"
 
 
 def variable(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import shutil
 import subprocess
@@ -213,7 +214,10 @@ def _describe(examples: list[Example]) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """Return the commit this code stands at, "+changes" behind it when it was edited since; "" outside git."""
+    """Return the commit this code stands at, "+changes" behind it when it was edited since; "" where nothing says.
+
+    An image has no git; it is told by QNA_COMMIT.
+    """
     here = Path(__file__).parent
     try:
         commit, changes = (
@@ -221,5 +225,5 @@ def _commit() -> str:
             for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         )
     except (OSError, subprocess.CalledProcessError):
-        return ""
+        return os.environ.get("QNA_COMMIT", "")
     return f"{commit}+changes" if changes else commit

@@ -6,17 +6,12 @@ from typing import Any
 
 from kubernetes import client
 
-from deploy.objects.common import BUILD, SERVING, TRAINING, VERIFY, metadata
+from deploy.objects.common import BUILD, SERVING, TRAINING, VERIFY, account, metadata
 from deploy.settings import Settings
 
 DEPLOYER = "qna-deployer"
 _RBAC = "rbac.authorization.k8s.io"
 _APPLY = ["get", "list", "watch", "create", "patch", "delete"]
-
-
-def account(component: str) -> str:
-    """Return the name of a component's ServiceAccount."""
-    return f"qna-{component}"
 
 
 def objects(settings: Settings) -> list[Any]:

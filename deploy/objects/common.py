@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kubernetes import client
+
+from deploy.settings import Settings
 
 APPLICATION = "extractive-qa"
 SERVING, TRAINING, BUILD, VERIFY = "serving", "training", "build", "verification"
 """Components, as their pods' labels say."""
 USER = 1034
 """The user that BentoML's images run as; by number, since the kubelet can't check a name."""
+
+
+def account(component: str) -> str:
+    """Return the name of a component's ServiceAccount."""
+    return f"qna-{component}"
 
 
 def labels(component: str) -> dict[str, str]:
@@ -28,9 +37,9 @@ def selector(component: str) -> client.V1LabelSelector:
     return client.V1LabelSelector(match_labels=labels(component))
 
 
-def pull_secrets(name: str) -> list[client.V1LocalObjectReference]:
-    """Name the Secret that images are pulled with."""
-    return [client.V1LocalObjectReference(name=name)]
+def pull_secrets(settings: Settings) -> list[client.V1LocalObjectReference] | None:
+    """Name the Secret that images are pulled with; None where the registry wants none."""
+    return None if settings.registry_secret is None else [client.V1LocalObjectReference(name=settings.registry_secret)]
 
 
 def unprivileged(user: int = USER) -> client.V1PodSecurityContext:
@@ -53,7 +62,53 @@ def locked_down() -> client.V1SecurityContext:
     )
 
 
-def scratch(**paths: str) -> tuple[list[client.V1Volume], list[client.V1VolumeMount]]:
+def scratch(size: str, **paths: str) -> tuple[list[client.V1Volume], list[client.V1VolumeMount]]:
     """Return empty volumes by name, and where they are mounted: a read-only root leaves nothing else to write on."""
-    volumes = [client.V1Volume(name=name, empty_dir=client.V1EmptyDirVolumeSource(size_limit="64Mi")) for name in paths]
+    volumes = [client.V1Volume(name=name, empty_dir=client.V1EmptyDirVolumeSource(size_limit=size)) for name in paths]
     return volumes, [client.V1VolumeMount(name=name, mount_path=path) for name, path in paths.items()]
+
+
+def resources(cpu: str, memory: str, memory_limit: str, **limits: str) -> client.V1ResourceRequirements:
+    """Grant CPU as it is free, and memory and what else there is up to a limit: a Job has no latency to keep."""
+    return client.V1ResourceRequirements(
+        requests={"cpu": cpu, "memory": memory}, limits={"memory": memory_limit, **limits}
+    )
+
+
+def job(
+    name: str,
+    namespace: str,
+    component: str,
+    settings: Settings,
+    *,
+    deadline_s: int,
+    nodes: int = 1,
+    **pod: Any,
+) -> client.V1Job:
+    """Run pods of one component to their end, twice at most; on several nodes, one each by its index.
+
+    pod: what its PodSpec has beside what every Job's has.
+    """
+    indexed = {"completion_mode": "Indexed", "completions": nodes, "parallelism": nodes} if nodes > 1 else {}
+    return client.V1Job(
+        api_version="batch/v1",
+        kind="Job",
+        metadata=metadata(name, namespace, component),
+        spec=client.V1JobSpec(
+            active_deadline_seconds=deadline_s,
+            backoff_limit=1,
+            ttl_seconds_after_finished=settings.keep_jobs_s,
+            template=client.V1PodTemplateSpec(
+                metadata=client.V1ObjectMeta(labels=labels(component)),
+                spec=client.V1PodSpec(
+                    service_account_name=account(component),
+                    automount_service_account_token=False,
+                    enable_service_links=False,
+                    restart_policy="Never",
+                    image_pull_secrets=pull_secrets(settings),
+                    **pod,
+                ),
+            ),
+            **indexed,
+        ),
+    )

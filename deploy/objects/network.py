@@ -21,11 +21,15 @@ def objects(settings: Settings) -> list[Any]:
     """
     training, serving = settings.training_namespace, settings.serving_namespace
     web = {_HTTPS, *_registry_port(settings.registry)}
+    peers = [
+        _policy("allow-training-peers", training, selector(TRAINING), ingress=[_from(TRAINING)], egress=[_to(TRAINING)])
+    ]
     return [
         *(_policy("default-deny", namespace, client.V1LabelSelector()) for namespace in (training, serving)),
         _policy("allow-questions", serving, selector(SERVING), ingress=[_from_anywhere(settings.port)]),
         _policy("allow-training-out", training, selector(TRAINING), egress=[_dns(), _to_anywhere({_HTTPS})]),
         _policy("allow-build-out", training, selector(BUILD), egress=[_dns(), _to_anywhere(web)]),
+        *(peers if settings.train_nodes > 1 else []),
     ]
 
 
@@ -59,6 +63,15 @@ def _from_anywhere(port: int) -> client.V1NetworkPolicyIngressRule:
 
 def _to_anywhere(ports: set[int]) -> client.V1NetworkPolicyEgressRule:
     return client.V1NetworkPolicyEgressRule(ports=[_port(port) for port in sorted(ports)])
+
+
+def _from(component: str) -> client.V1NetworkPolicyIngressRule:
+    """Allow all ports: torchrun's processes choose theirs."""
+    return client.V1NetworkPolicyIngressRule(var_from=[client.V1NetworkPolicyPeer(pod_selector=selector(component))])
+
+
+def _to(component: str) -> client.V1NetworkPolicyEgressRule:
+    return client.V1NetworkPolicyEgressRule(to=[client.V1NetworkPolicyPeer(pod_selector=selector(component))])
 
 
 def _dns() -> client.V1NetworkPolicyEgressRule:

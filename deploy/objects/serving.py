@@ -6,8 +6,17 @@ from typing import Any
 
 from kubernetes import client
 
-from deploy.objects.access import account
-from deploy.objects.common import SERVING, labels, locked_down, metadata, pull_secrets, scratch, selector, unprivileged
+from deploy.objects.common import (
+    SERVING,
+    account,
+    labels,
+    locked_down,
+    metadata,
+    pull_secrets,
+    scratch,
+    selector,
+    unprivileged,
+)
 from deploy.settings import Settings
 
 DEPLOYMENT, SERVICE = "model-inference", "model-service"
@@ -22,13 +31,13 @@ def objects(settings: Settings) -> list[Any]:
 
 
 def _deployment(settings: Settings) -> client.V1Deployment:
-    volumes, mounts = scratch(tmp="/tmp", home="/home/bentoml/bentoml")  # noqa: S108  # a mount point
+    volumes, mounts = scratch("64Mi", tmp="/tmp", home="/home/bentoml/bentoml")  # noqa: S108  # a mount point
     pod = client.V1PodSpec(
         service_account_name=account(SERVING),
         automount_service_account_token=False,
         enable_service_links=False,
         security_context=unprivileged(),
-        image_pull_secrets=pull_secrets(settings.registry_secret),
+        image_pull_secrets=pull_secrets(settings),
         termination_grace_period_seconds=settings.drain_s + settings.timeout_s + _MARGIN_S,
         topology_spread_constraints=[
             client.V1TopologySpreadConstraint(

@@ -10,7 +10,8 @@ from deploy.objects.common import TRAINING, metadata
 from deploy.settings import Settings
 
 VOLUME, CLAIM = "train-model-pv", "train-model-pvc"
-_ACCESS = ["ReadWriteOnce"]
+FOLDER = "/mnt/model"
+"""Where pods mount the volume."""
 
 
 def objects(settings: Settings) -> list[Any]:
@@ -25,7 +26,7 @@ def objects(settings: Settings) -> list[Any]:
         kind="PersistentVolumeClaim",
         metadata=metadata(CLAIM, settings.training_namespace, TRAINING),
         spec=client.V1PersistentVolumeClaimSpec(
-            access_modes=_ACCESS,
+            access_modes=_access(settings),
             storage_class_name="" if own else settings.storage_class,
             volume_name=VOLUME if own else None,
             resources=client.V1VolumeResourceRequirements(requests=size),
@@ -34,13 +35,17 @@ def objects(settings: Settings) -> list[Any]:
     return [_volume(settings, size), claim] if own else [claim]
 
 
+def _access(settings: Settings) -> list[str]:
+    return ["ReadWriteMany" if settings.train_nodes > 1 else "ReadWriteOnce"]
+
+
 def _volume(settings: Settings, size: dict[str, str]) -> client.V1PersistentVolume:
     return client.V1PersistentVolume(
         api_version="v1",
         kind="PersistentVolume",
         metadata=metadata(VOLUME, component=TRAINING),
         spec=client.V1PersistentVolumeSpec(
-            access_modes=_ACCESS,
+            access_modes=_access(settings),
             capacity=size,
             persistent_volume_reclaim_policy="Retain",
             storage_class_name="",
@@ -53,3 +58,9 @@ def _volume(settings: Settings, size: dict[str, str]) -> client.V1PersistentVolu
             ),
         ),
     )
+
+
+def mounted(*, read_only: bool | None = None) -> client.V1Volume:
+    """Return the volume as a pod names it."""
+    source = client.V1PersistentVolumeClaimVolumeSource(claim_name=CLAIM, read_only=read_only)
+    return client.V1Volume(name="model", persistent_volume_claim=source)

@@ -1,6 +1,7 @@
 """The rendered manifests: valid, as secure as their namespaces demand, and of one mind."""
 
 import itertools
+import json
 
 import kubernetes_validate
 import pytest
@@ -11,7 +12,7 @@ from deploy.settings import Settings
 from tests.commands import ROOT
 
 VERSIONS = ("1.35", "1.36", "1.37")
-OWN_SCHEMA = {"HTTPRoute"}
+OWN_SCHEMA = {"HTTPRoute", "ServiceMonitor"}
 """Kinds whose schema is not Kubernetes'."""
 
 VARIANTS = {
@@ -30,13 +31,23 @@ VARIANTS = {
         cpu_limit="2",
         storage_class="fast",
         storage_size="5Gi",
+        registry_secret=None,
+        registry_insecure=True,
+        git_commit="2" * 40,
+        git_secret="git",
+        build_arguments=("BASE_IMAGE=registry.example:5000/python:3.11",),
+        train_nodes=2,
+        train_gpus=4,
+        train_arguments=("--data", "/mnt/model/data/mine.json"),
+        monitoring="prometheus",
     ),
     "gateway": Settings(gateway="infra/public"),
 }
 
 
 def objects(variant="defaults"):
-    return list(itertools.chain.from_iterable(render.manifests(VARIANTS[variant]).values()))
+    settings = VARIANTS[variant]
+    return list(itertools.chain.from_iterable((render.manifests(settings) | render.runs(settings)).values()))
 
 
 def of_kind(kind, variant="defaults"):
@@ -45,6 +56,11 @@ def of_kind(kind, variant="defaults"):
 
 def the(kind, variant="defaults"):
     (made,) = of_kind(kind, variant)
+    return made
+
+
+def the_service(variant="defaults"):
+    (made,) = (made for made in of_kind("Service", variant) if made["spec"].get("type") == "NodePort")
     return made
 
 
@@ -64,10 +80,11 @@ def test_an_invalid_object_would_be_found():
 
 def test_the_committed_manifests_are_the_rendered_defaults(tmp_path):
     render.write(Settings(), tmp_path)
-    committed = ROOT / "deploy/manifests"
-    assert {path.name: path.read_text() for path in committed.iterdir()} == {
-        path.name: path.read_text() for path in tmp_path.iterdir()
-    }, "run `python -m deploy render --folder deploy/manifests`"
+    committed, rendered = (
+        {path.relative_to(folder): path.read_text() for path in folder.rglob("*.yaml")}
+        for folder in (ROOT / "deploy/manifests", tmp_path)
+    )
+    assert committed == rendered, "run `python -m deploy render --folder deploy/manifests`"
 
 
 def test_a_file_that_is_not_rendered_any_more_goes(tmp_path):
@@ -107,27 +124,170 @@ def test_serving_is_restricted_and_training_baseline():
     assert levels["training-model-env"][enforce] == "baseline"
 
 
+def pods(variant, namespace):
+    """The pod specifications of a namespace, by their owner's name."""
+    owners = [*of_kind("Deployment", variant), *of_kind("Job", variant)]
+    return {
+        made["metadata"]["name"]: made["spec"]["template"]["spec"]
+        for made in owners
+        if made["metadata"]["namespace"] == namespace
+    }
+
+
+def containers(pod):
+    return [*pod["containers"], *pod.get("initContainers", [])]
+
+
+def test_every_pod_is_looked_at():
+    assert list(pods("defaults", "serving-model-env")) == ["model-inference", "copy-model-job"]
+    jobs = ["kaniko-training-image-job", "train-model-job", "kaniko-build-job"]
+    assert list(pods("defaults", "training-model-env")) == jobs
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_serving_pods_keep_to_restricted(variant):
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, rule by rule."""
-    pod = the("Deployment", variant)["spec"]["template"]["spec"]
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] == 1034
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert all(set(volume) == {"name", "emptyDir"} for volume in pod["volumes"])
-    for container in pod["containers"]:
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert all("hostPort" not in port for port in container["ports"])
+    for pod in pods(variant, VARIANTS[variant].serving_namespace).values():
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] == 1034
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert all(set(volume) == {"name", "emptyDir"} for volume in pod["volumes"])
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert all("hostPort" not in port for port in container.get("ports", []))
 
 
-def test_no_pod_holds_a_token():
-    assert all(made["automountServiceAccountToken"] is False for made in of_kind("ServiceAccount"))
-    assert the("Deployment")["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+BASELINE_CAPABILITIES = {
+    *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP"),
+    *("SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_training_pods_keep_to_baseline(variant):
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline, rule by rule."""
+    for pod in pods(variant, VARIANTS[variant].training_namespace).values():
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert all("hostPath" not in volume for volume in pod["volumes"])
+        for container in containers(pod):
+            security = container["securityContext"]
+            assert not {"privileged", "procMount", "seLinuxOptions"} & set(security)
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"]["drop"] == ["ALL"]
+            assert set(security["capabilities"].get("add", [])) <= BASELINE_CAPABILITIES
+            assert not container.get("ports")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_pod_holds_a_token(variant):
+    settings = VARIANTS[variant]
+    accounts = {
+        (made["metadata"]["namespace"], made["metadata"]["name"]) for made in of_kind("ServiceAccount", variant)
+    }
+    assert all(made["automountServiceAccountToken"] is False for made in of_kind("ServiceAccount", variant))
+    for namespace in (settings.serving_namespace, settings.training_namespace):
+        for pod in pods(variant, namespace).values():
+            assert pod["automountServiceAccountToken"] is False
+            assert (namespace, pod["serviceAccountName"]) in accounts
+
+
+def job(name, variant="defaults"):
+    (made,) = (made for made in of_kind("Job", variant) if made["metadata"]["name"] == name)
+    return made["spec"]
+
+
+def arguments(name, variant="defaults"):
+    return job(name, variant)["template"]["spec"]["containers"][0]["args"]
+
+
+def test_no_job_runs_for_ever():
+    assert job("train-model-job")["activeDeadlineSeconds"] == 1800
+    for made in of_kind("Job"):
+        assert made["spec"]["activeDeadlineSeconds"] <= 3600
+        assert made["spec"]["backoffLimit"] == 1
+        assert made["spec"]["ttlSecondsAfterFinished"] == 86400
+        assert made["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_the_image_is_built_from_what_training_left():
+    left = dict(itertools.pairwise(arguments("train-model-job")))["--context"]
+    assert f"--context=tar://{left}" in arguments("kaniko-build-job")
+    mounts = {
+        name: {mount["mountPath"] for mount in job(name)["template"]["spec"]["containers"][0]["volumeMounts"]}
+        for name in ("train-model-job", "kaniko-build-job")
+    }
+    assert all("/mnt/model" in paths for paths in mounts.values())
+    claims = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for name in mounts
+        for volume in job(name)["template"]["spec"]["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    assert claims == {the("PersistentVolumeClaim")["metadata"]["name"]}
+
+
+def test_the_training_image_is_built_from_the_repository():
+    assert "--context=git://github.com/ashutoshj/extractive-qa#refs/heads/main" in arguments(
+        "kaniko-training-image-job"
+    )
+    assert (ROOT / "training/Dockerfile").is_file()
+    built = next(word for word in arguments("kaniko-training-image-job") if word.startswith("--destination="))
+    assert built.partition("=")[2] == job("train-model-job")["template"]["spec"]["containers"][0]["image"]
+
+
+def test_kaniko_hands_its_digest_over_and_keeps_memory_down():
+    for name in ("kaniko-training-image-job", "kaniko-build-job"):
+        assert {"--digest-file=/dev/termination-log", "--compressed-caching=false"} <= set(arguments(name))
+        (credentials,) = (v for v in job(name)["template"]["spec"]["volumes"] if v["name"] == "registry")
+        assert credentials["secret"]["items"] == [{"key": ".dockerconfigjson", "path": "config.json"}]
+
+
+def test_settings_reach_the_builds():
+    said = arguments("kaniko-training-image-job", "everything else")
+    assert f"--context=git://github.com/ashutoshj/extractive-qa#refs/heads/main#{'2' * 40}" in said
+    assert {"--insecure", "--build-arg=BASE_IMAGE=registry.example:5000/python:3.11"} <= set(said)
+    container = job("kaniko-training-image-job", "everything else")["template"]["spec"]["containers"][0]
+    assert container["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "git", "key": "token"}
+
+
+def test_what_is_verified_is_what_is_served():
+    for variant in VARIANTS:
+        served = the("Deployment", variant)["spec"]["template"]["spec"]["containers"][0]
+        verified = job("copy-model-job", variant)["template"]["spec"]["containers"][0]
+        assert verified["image"] == served["image"]
+        assert verified["args"] == ["verify"]
+
+
+def test_training_on_several_nodes_meets_at_the_first_pod():
+    spec = job("train-model-job", "everything else")
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 2, 2)
+    pod = spec["template"]["spec"]
+    (peers,) = (made for made in of_kind("Service", "everything else") if made["spec"].get("clusterIP") == "None")
+    assert pod["subdomain"] == peers["metadata"]["name"]
+    assert peers["spec"]["selector"] == spec["template"]["metadata"]["labels"]
+    command = pod["containers"][0]["command"]
+    assert {"torchrun", "--nnodes=2", "--nproc-per-node=4"} <= set(command)
+    assert "--rdzv-endpoint=train-model-job-0.train-model:29500" in command
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "4"
+    assert pod["containers"][0]["args"][-2:] == ["--data", "/mnt/model/data/mine.json"]
+    assert the("PersistentVolumeClaim", "everything else")["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert "allow-training-peers" in {made["metadata"]["name"] for made in of_kind("NetworkPolicy", "everything else")}
+
+
+def test_monitoring_asks_the_service_and_shows_its_metrics():
+    monitor, dashboard = the("ServiceMonitor", "everything else"), the("ConfigMap", "everything else")
+    service = next(made for made in of_kind("Service", "everything else") if made["spec"].get("type") == "NodePort")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    board = json.loads(dashboard["data"]["extractive-qa.json"])
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]) == 6
+    assert not of_kind("ServiceMonitor")
 
 
 def test_no_role_reads_secrets_or_has_wildcards():
@@ -140,7 +300,8 @@ def test_no_role_reads_secrets_or_has_wildcards():
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_all_speak_of_the_same_pods_and_ports(variant):
     settings = VARIANTS[variant]
-    deployment, service, scaler = (the(kind, variant) for kind in ("Deployment", "Service", "HorizontalPodAutoscaler"))
+    deployment, scaler = (the(kind, variant) for kind in ("Deployment", "HorizontalPodAutoscaler"))
+    service = the_service(variant)
     pods = deployment["spec"]["template"]["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"] == pods
     assert the("PodDisruptionBudget", variant)["spec"]["selector"]["matchLabels"] == pods
@@ -163,7 +324,7 @@ def test_all_speak_of_the_same_pods_and_ports(variant):
 
 @pytest.mark.parametrize(("variant", "kind"), [("defaults", "Ingress"), ("gateway", "HTTPRoute")])
 def test_the_way_in_leads_to_the_service_with_its_path(variant, kind):
-    service, way_in = the("Service", variant), the(kind, variant)
+    service, way_in = the_service(variant), the(kind, variant)
     assert not of_kind({"Ingress": "HTTPRoute", "HTTPRoute": "Ingress"}[kind], variant)
     assert "annotations" not in way_in["metadata"]  # nothing is rewritten
     if kind == "Ingress":

@@ -32,6 +32,14 @@ def test_the_established_variables_are_honoured(tmp_path):
     assert chosen.git_url == "https://git.example/qa"
 
 
+def test_words_are_split_as_a_shell_would(tmp_path):
+    environment = {"QNA_DEPLOY_TRAIN_ARGUMENTS": "--data '/mnt/model/my data.json' --epochs 2"}
+    assert load(tmp_path, environment=environment).train_arguments == (
+        *("--data", "/mnt/model/my data.json", "--epochs", "2"),
+    )
+    assert load(tmp_path, "train_arguments: [--epochs, '3']\n").train_arguments == ("--epochs", "3")
+
+
 def test_a_digest_wins_over_the_tag(tmp_path):
     digest = "sha256:" + "0" * 64
     assert load(tmp_path, tag="one", digest=digest).serving_reference == f"docker.io/ashutoshj/qna_service@{digest}"
@@ -47,6 +55,8 @@ def test_a_digest_wins_over_the_tag(tmp_path):
         ({"serving_image": "Ada/Reader"}, "serving_image: "),
         ({"git_url": "https://user:secret@git.example/qa"}, "git_url: "),
         ({"max_replicas": "1"}, "max_replicas 1 is below min_replicas 2"),
+        ({"train_nodes": "2"}, "needs a storage_class"),
+        ({"git_commit": "main"}, "git_commit: "),
         ({"serving_namespace": "training-model-env"}, "a namespace each"),
         ({"replicas": "3"}, "replicas: Extra inputs"),
     ],

@@ -1,0 +1,106 @@
+"""The Jobs that build images inside the cluster, with Kaniko: no Docker, and no privileged container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubernetes import client
+
+from deploy.objects.common import BUILD, job, resources
+from deploy.objects.storage import FOLDER, mounted
+from deploy.objects.training import CONTEXT
+from deploy.settings import Settings
+
+TRAINING_IMAGE, SERVING_IMAGE = "kaniko-training-image-job", "kaniko-build-job"
+_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "SETFCAP"]
+"""What unpacking a base image and running its steps takes."""
+_DEADLINE_S = 3600
+
+
+def training_image(settings: Settings) -> list[Any]:
+    """Build the training image from the repository, with Kaniko."""
+    context = settings.git_url.replace("https://", "git://", 1)
+    commit = "" if settings.git_commit is None else f"#{settings.git_commit}"
+    arguments = [
+        f"--context={context}#refs/heads/{settings.git_branch}{commit}",
+        "--dockerfile=training/Dockerfile",
+        f"--destination={settings.training_reference}",
+        f"--build-arg=COMMIT={settings.git_commit or ''}",
+    ]
+    return [_kaniko(settings, TRAINING_IMAGE, arguments, [], [], env=_git_token(settings))]
+
+
+def _git_token(settings: Settings) -> list[client.V1EnvVar] | None:
+    if settings.git_secret is None:
+        return None
+    key = client.V1SecretKeySelector(name=settings.git_secret, key="token")
+    return [client.V1EnvVar(name="GIT_TOKEN", value_from=client.V1EnvVarSource(secret_key_ref=key))]
+
+
+def serving_image(settings: Settings) -> list[Any]:
+    """Build the serving image from the context that the training left on the volume, with Kaniko."""
+    arguments = [
+        f"--context=tar://{CONTEXT}",
+        "--dockerfile=env/docker/Dockerfile",
+        f"--destination={settings.registry}/{settings.serving_image}:{settings.tag}",
+    ]
+    mount = client.V1VolumeMount(name="model", mount_path=FOLDER, read_only=True)
+    return [_kaniko(settings, SERVING_IMAGE, arguments, [mounted(read_only=True)], [mount])]
+
+
+def _kaniko(
+    settings: Settings,
+    name: str,
+    arguments: list[str],
+    volumes: list[client.V1Volume],
+    mounts: list[client.V1VolumeMount],
+    env: list[client.V1EnvVar] | None = None,
+) -> client.V1Job:
+    """Kaniko is root inside its container, with no more than unpacking an image takes.
+
+    The digest of what it pushed is the container's termination message.
+    """
+    credentials = client.V1Volume(
+        name="registry",
+        secret=client.V1SecretVolumeSource(
+            secret_name=settings.registry_secret,
+            items=[client.V1KeyToPath(key=".dockerconfigjson", path="config.json")],
+            optional=True,  # a registry may take pushes from anyone
+        ),
+    )
+    more = [f"--build-arg={argument}" for argument in settings.build_arguments]
+    insecure = ["--insecure", "--insecure-pull"] if settings.registry_insecure else []
+    return job(
+        name,
+        settings.training_namespace,
+        BUILD,
+        settings,
+        deadline_s=_DEADLINE_S,
+        security_context=client.V1PodSecurityContext(seccomp_profile=client.V1SeccompProfile(type="RuntimeDefault")),
+        containers=[
+            client.V1Container(
+                name="kaniko",
+                image=settings.kaniko_image,
+                args=[
+                    *arguments,
+                    *more,
+                    *insecure,
+                    "--digest-file=/dev/termination-log",
+                    "--compressed-caching=false",  # layers go to the disk, not into memory
+                    "--push-retry=3",
+                ],
+                env=env,
+                resources=resources(settings.build_cpu, settings.build_memory, settings.build_memory),
+                security_context=client.V1SecurityContext(
+                    run_as_user=0,
+                    allow_privilege_escalation=False,
+                    capabilities=client.V1Capabilities(drop=["ALL"], add=_CAPABILITIES),
+                ),
+                volume_mounts=[
+                    client.V1VolumeMount(name="registry", mount_path="/kaniko/.docker", read_only=True),
+                    *mounts,
+                ],
+            )
+        ],
+        volumes=[credentials, *volumes],
+    )
