@@ -1,31 +1,43 @@
-"""`python -m deploy`: render. Results on stdout, what went wrong on stderr."""
+"""`python -m deploy`: from settings to running pods. Results on stdout; progress, and what went wrong, on stderr."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from deploy import render, settings
-from deploy.errors import DeployError
+from deploy import apply, preflight, registry, removal, render, runs, settings, status
+from deploy.cluster import Cluster, describe
+from deploy.errors import DeployError, NotReady, RunFailed
+from deploy.objects.training import TRAIN
+from deploy.preflight import Level
+from deploy.rollout import Rollout
 from deploy.settings import ESTABLISHED, Settings
 
-EPILOG = "exit codes: 0 done, 1 failure, 2 settings or usage"
+EPILOG = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 cluster or registry not reachable, 4 refused by it,
+5 a Job failed, 6 a rollout failed, 7 the preflight found an error. KUBECONFIG names the cluster."""
+_BEFORE_RUNS = ("namespaces", "access", "network", "storage")
+"""Concerns that a run of the pipeline needs."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        options.command(options, _settings(options))
     except DeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return DeployError.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; what was started on the cluster goes on, and `status` shows it", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -33,29 +45,53 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__, epilog=EPILOG)
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    rendering = commands.add_parser("render", help="all manifests, for `kubectl apply -f` or a review")
-    rendering.set_defaults(command=_render)
+    rendering = _command(commands, "render", _render, "all manifests, for `kubectl apply -f` or a review")
     rendering.add_argument("--folder", type=Path, help="write a file a concern here, instead of all to stdout")
     rendering.add_argument("--runs", action="store_true", help="to stdout: the Jobs of the pipeline, not what stands")
-    _add_settings(rendering)
+
+    _command(commands, "preflight", _preflight, "check the cluster before anything is applied")
+
+    building = _command(commands, "build", _build, "build an image inside the cluster and push it; prints its digest")
+    building.add_argument("image", choices=["training", "serving"], nargs="?", default="serving", help="[%(default)s]")
+    _command(commands, "train", _train, "train in the cluster, and follow it; prints the Bento's tag")
+    _command(commands, "verify", _verify, "let the pushed image prove its model; prints what it says of it")
+
+    applying = _command(commands, "apply", _apply, "roll out by digest, wait, ask; on failure back to what passed")
+    applying.add_argument(
+        "--dry-run",
+        choices=["client", "server"],
+        help="change nothing: client prints what would be applied, server lets the cluster check it",
+    )
+    applying.add_argument("--force-conflicts", action="store_true", help="take over fields that others have set")
+    _command(commands, "rollback", _rollback, "go back to the last revision that passed before this one")
+    _command(commands, "status", _status, "model, image, replicas, autoscaler and last events")
+
+    deleting = _command(commands, "delete", _delete, "take everything off the cluster but the trained models")
+    deleting.add_argument("--yes", action="store_true", help="do not ask first")
+    deleting.add_argument("--purge", action="store_true", help="the volume with the trained models too")
+    deleting.add_argument("--dry-run", action="store_true", help="only print what would be deleted")
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """Give every setting a flag; one that is not named on the command line leaves file and environment alone."""
+def _command(commands: Any, name: str, function: Any, text: str) -> argparse.ArgumentParser:
+    """Add a command that takes all settings."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
+    parser.set_defaults(command=function)
+    parser.add_argument("--output", choices=["text", "json"], default="text", help="form of the result [%(default)s]")
     parser.add_argument("--config", type=Path, help="YAML file of settings; environment and flags win over it")
     group = parser.add_argument_group("settings (variables and defaults in brackets)")
-    for name, field in Settings.model_fields.items():
+    for setting, field in Settings.model_fields.items():
         default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
         many: dict[str, Any] = {"nargs": "*"} if isinstance(field.default, tuple) else {}
-        variables = " ".join(filter(None, (ESTABLISHED.get(name), settings.variable(name))))
+        variables = " ".join(filter(None, (ESTABLISHED.get(setting), settings.variable(setting))))
         group.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=f"set_{name}",
-            metavar=name.upper(),
+            f"--{setting.replace('_', '-')}",
+            dest=f"set_{setting}",
+            metavar=setting.upper(),
             help=f"{field.description} [{variables}] [{default}]",
             **many,
         )
+    return parser
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -68,14 +104,128 @@ def _settings(options: argparse.Namespace) -> Settings:
     return settings.load(options.config, os.environ, flags)
 
 
-def _render(options: argparse.Namespace) -> None:
-    chosen = _settings(options)
-    if options.folder is None:
-        files = render.runs(chosen) if options.runs else render.manifests(chosen)
-        print("".join(render.text(objects) for objects in files.values()), end="")
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print(options: argparse.Namespace, text: str, result: Any) -> None:
+    """Print a result as it was asked for."""
+    print(json.dumps(result, indent=2) if options.output == "json" else text, flush=True)
+
+
+def _render(options: argparse.Namespace, chosen: Settings) -> None:
+    files = render.runs(chosen) if options.runs else render.manifests(chosen)
+    if options.folder is not None:
+        paths = [str(path) for path in render.write(chosen, options.folder)]
+        _print(options, "\n".join(paths), paths)
+    elif options.output == "json":
+        _print(options, "", {"apiVersion": "v1", "kind": "List", "items": [*itertools.chain(*files.values())]})
     else:
-        for path in render.write(chosen, options.folder):
-            print(path)
+        print("".join(render.text(objects) for objects in files.values()), end="")
+
+
+def _preflight(options: argparse.Namespace, chosen: Settings) -> None:
+    findings = preflight.preflight(Cluster.connect(chosen.kube_context), chosen)
+    _print(options, preflight.table(findings), [finding._asdict() for finding in findings])
+    errors = [finding.check for finding in findings if finding.level is Level.ERROR]
+    if errors:
+        raise NotReady(f"the cluster is not ready: {', '.join(dict.fromkeys(errors))}")
+
+
+def _run(cluster: Cluster, chosen: Settings, name: str) -> str:
+    """Run one Job of the pipeline, after what it stands on."""
+    files = {file[3:].removesuffix(".yaml"): objects for file, objects in render.manifests(chosen).items()}
+    apply.apply(cluster, itertools.chain(*(files[concern] for concern in _BEFORE_RUNS)), lambda _: None)
+    return runs.run(cluster, render.run(chosen, name), _say)
+
+
+def _train(options: argparse.Namespace, chosen: Settings) -> None:
+    bento = _run(Cluster.connect(chosen.kube_context), chosen, "train")
+    _print(options, bento, {"bento": bento})
+
+
+def _build(options: argparse.Namespace, chosen: Settings) -> None:
+    cluster = Cluster.connect(chosen.kube_context)
+    if options.image == "training":
+        digest = _run(cluster, chosen, "training-image")
+        _print(options, digest, {"image": chosen.training_reference, "digest": digest})
+        return
+    tag = _version(cluster, chosen)
+    versioned = chosen.model_copy(update={"tag": tag})
+    digest = _run(cluster, versioned, "serving-image")
+    if chosen.registry_check:
+        found = registry.digest(chosen, tag)
+        if found != digest:
+            raise RunFailed(f"the registry has {found} under {versioned.serving_reference}, and Kaniko pushed {digest}")
+        registry.move_latest(chosen, tag)
+        _say(f"the registry has it, and {registry.LATEST} is it")
+    _print(options, digest, {"image": versioned.serving_reference, "digest": digest})
+
+
+def _version(cluster: Cluster, chosen: Settings) -> str:
+    """Return the tag to push under: the one that was set, or the version of the Bento that training made."""
+    if chosen.tag != registry.LATEST:
+        return chosen.tag
+    bento = runs.succeeded(cluster, TRAIN, chosen.training_namespace)
+    if bento is None:
+        raise RunFailed("no training Job has succeeded lately; run `python -m deploy train`, or set --tag")
+    return bento.rpartition(":")[2]
+
+
+def _verify(options: argparse.Namespace, chosen: Settings) -> None:
+    said = _run(Cluster.connect(chosen.kube_context), _pinned(chosen), "verify")
+    _print(options, said, json.loads(said))
+
+
+def _pinned(chosen: Settings) -> Settings:
+    """Name the image by its digest, which the registry knows unless it is set."""
+    if chosen.digest is not None or not chosen.registry_check:
+        return chosen
+    return chosen.model_copy(update={"digest": registry.digest(chosen, chosen.tag)})
+
+
+def _apply(options: argparse.Namespace, chosen: Settings) -> None:
+    if options.dry_run == "client":
+        objects = [*itertools.chain(*render.manifests(chosen).values())]
+        _print(options, "\n".join(map(describe, objects)), objects)
+        return
+    cluster = Cluster.connect(chosen.kube_context)
+    chosen = _pinned(chosen)
+    objects = [*itertools.chain(*render.manifests(chosen).values())]
+    dry = options.dry_run is not None
+    done = apply.apply(cluster, objects, _say, dry_run=dry, force=options.force_conflicts)
+    report: dict[str, Any] = {"image": chosen.serving_reference, "applied": [one._asdict() for one in done]}
+    if not dry:
+        report["answer"] = Rollout(cluster, chosen, _say).finish()
+    _print(options, chosen.serving_reference, report)
+
+
+def _rollback(options: argparse.Namespace, chosen: Settings) -> None:
+    image = Rollout(Cluster.connect(chosen.kube_context), chosen, _say).back()
+    _print(options, image, {"image": image})
+
+
+def _status(options: argparse.Namespace, chosen: Settings) -> None:
+    found = status.status(Cluster.connect(chosen.kube_context), chosen)
+    _print(options, status.table(found), found)
+
+
+def _delete(options: argparse.Namespace, chosen: Settings) -> None:
+    objects = removal.removed(chosen, purge=options.purge)
+    if options.dry_run:
+        _print(options, "\n".join(map(describe, objects)), [describe(made) for made in objects])
+        return
+    cluster = Cluster.connect(chosen.kube_context)
+    if not options.yes:
+        print(
+            f"On {cluster.host}, this deletes {len(objects)} objects of {chosen.serving_namespace} and "
+            f"{chosen.training_namespace}" + (", with all trained models" if options.purge else ""),
+            file=sys.stderr,
+        )
+        if not sys.stdin.isatty() or input("Type yes: ") != "yes":
+            raise DeployError("nothing was deleted; give --yes to delete without being asked")
+    count = removal.remove(cluster, objects, _say)
+    _print(options, f"{count} objects deleted", {"deleted": count})
 
 
 if __name__ == "__main__":

@@ -108,6 +108,9 @@ class Settings(BaseModel):
     train_nodes: int = Field(1, ge=1, description="training pods, which torchrun brings together")
     train_deadline_s: int = Field(1800, ge=60, description="seconds that a training may take")
     keep_jobs_s: int = Field(86400, ge=0, description="seconds after which a finished Job is removed")
+    rollout_deadline_s: int = Field(600, ge=1, description="seconds that a rollout may take")
+    registry_check: bool = Field(True, description="ask the registry from here: for digests, and to move `latest`")
+    kube_context: str | None = Field(None, description="context of KUBECONFIG; none: its current one")
     monitoring: Literal["none", "prometheus"] = Field(
         "none", description="prometheus: add a ServiceMonitor and a Grafana dashboard"
     )

@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--overwrite", action="store_true", help="replace a finished or different run in the output folder"
     )
     train.add_argument("--context", type=Path, metavar="TAR_GZ", help="then package as `package` does, to this file")
+    train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the Bento's tag here too")
     _add_settings(train)
 
     evaluate = commands.add_parser("evaluate", help="exact match and F1 of a stored model; JSON on stdout")
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     package = commands.add_parser("package", help="make a Bento of the model that would be served; prints its tag")
     package.set_defaults(command=_package)
     package.add_argument("--context", type=Path, metavar="TAR_GZ", help="write the context of its image here too")
+    package.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
 
     race = commands.add_parser(
         "race", help="speed and F1 of a stored model on every engine at hand; Markdown on stdout"
@@ -195,7 +197,10 @@ def _promote(options: argparse.Namespace) -> None:
 def _package(options: argparse.Namespace) -> None:
     from training import bento
 
-    print(bento.build(options.context))
+    tag = bento.build(options.context)
+    print(tag)
+    if options.tag_file is not None:
+        options.tag_file.write_text(tag, encoding="ascii")
 
 
 def _race(options: argparse.Namespace) -> None:

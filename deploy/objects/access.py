@@ -7,50 +7,55 @@ from typing import Any
 from kubernetes import client
 
 from deploy.objects.common import BUILD, SERVING, TRAINING, VERIFY, account, metadata
+from deploy.objects.storage import VOLUME
 from deploy.settings import Settings
 
 DEPLOYER = "qna-deployer"
 _RBAC = "rbac.authorization.k8s.io"
-_APPLY = ["get", "list", "watch", "create", "patch", "delete"]
+_READ = ["get", "list", "watch"]
+_APPLY = [*_READ, "create", "patch", "delete"]
 
 
 def objects(settings: Settings) -> list[Any]:
-    """Return ServiceAccounts, Roles and RoleBindings.
+    """Return ServiceAccounts, Roles and their bindings.
 
-    No pod asks the API anything, so that none holds a token. A pipeline can act as the deployer of each namespace.
+    No pod asks the API anything, so that none holds a token. A pipeline can act as the deployer, which may do in both
+    namespaces what `python -m deploy` does there, and outside of them only look.
     """
     training, serving = settings.training_namespace, settings.serving_namespace
     accounts = [(training, TRAINING), (training, BUILD), (serving, SERVING), (serving, VERIFY)]
+    standing = {
+        "apps": ["deployments"],
+        "": ["services", "configmaps"],
+        "autoscaling": ["horizontalpodautoscalers"],
+        "policy": ["poddisruptionbudgets"],
+        "networking.k8s.io": ["ingresses"],
+        "gateway.networking.k8s.io": ["httproutes"],
+        "monitoring.coreos.com": ["servicemonitors"],
+    }
+    asking = [_rule("", ["services/proxy"], ["get", "create"]), _rule("apps", ["replicasets"], _READ)]
     return [
         *(_account(account(component), namespace, component) for namespace, component in accounts),
-        *_deployer(training, _rules({"batch": ["jobs"], "": ["persistentvolumeclaims"]})),
-        *_deployer(
-            serving,
-            _rules(
-                {
-                    "apps": ["deployments"],
-                    "batch": ["jobs"],
-                    "": ["services"],
-                    "autoscaling": ["horizontalpodautoscalers"],
-                    "policy": ["poddisruptionbudgets"],
-                    "networking.k8s.io": ["ingresses"],
-                    "gateway.networking.k8s.io": ["httproutes"],
-                    "monitoring.coreos.com": ["servicemonitors"],
-                }
-            ),
-        ),
+        _account(DEPLOYER, training),
+        *_role(settings, training, _rules({"": ["persistentvolumeclaims", "services"]})),
+        *_role(settings, serving, [*_rules(standing), *asking]),
+        *_onlooker(settings),
     ]
 
 
 def _rules(applied: dict[str, list[str]]) -> list[client.V1PolicyRule]:
-    """Let the deployer apply these, and read pods, logs and events; no Secret is readable."""
+    """Let the deployer apply these beside Jobs and NetworkPolicies, and read what tells of them; no Secret is."""
     return [
-        *(client.V1PolicyRule(api_groups=[group], resources=kinds, verbs=_APPLY) for group, kinds in applied.items()),
-        client.V1PolicyRule(api_groups=["networking.k8s.io"], resources=["networkpolicies"], verbs=_APPLY),
-        client.V1PolicyRule(
-            api_groups=[""], resources=["pods", "pods/log", "events", "configmaps"], verbs=["get", "list", "watch"]
-        ),
+        *(_rule(group, kinds, _APPLY) for group, kinds in applied.items()),
+        _rule("batch", ["jobs"], _APPLY),
+        _rule("networking.k8s.io", ["networkpolicies"], _APPLY),
+        _rule("", ["pods", "pods/log", "events", "serviceaccounts"], _READ),
+        _rule(_RBAC, ["roles", "rolebindings"], _READ),
     ]
+
+
+def _rule(group: str, kinds: list[str], verbs: list[str], names: list[str] | None = None) -> client.V1PolicyRule:
+    return client.V1PolicyRule(api_groups=[group], resources=kinds, verbs=verbs, resource_names=names)
 
 
 def _account(name: str, namespace: str, component: str | None = None) -> client.V1ServiceAccount:
@@ -62,16 +67,45 @@ def _account(name: str, namespace: str, component: str | None = None) -> client.
     )
 
 
-def _deployer(namespace: str, rules: list[client.V1PolicyRule]) -> list[Any]:
+def _role(settings: Settings, namespace: str, rules: list[client.V1PolicyRule]) -> list[Any]:
     about = metadata(DEPLOYER, namespace)
     return [
-        _account(DEPLOYER, namespace),
         client.V1Role(api_version=f"{_RBAC}/v1", kind="Role", metadata=about, rules=rules),
         client.V1RoleBinding(
             api_version=f"{_RBAC}/v1",
             kind="RoleBinding",
             metadata=about,
             role_ref=client.V1RoleRef(api_group=_RBAC, kind="Role", name=DEPLOYER),
-            subjects=[client.RbacV1Subject(kind="ServiceAccount", name=DEPLOYER, namespace=namespace)],
+            subjects=[_subject(settings)],
         ),
     ]
+
+
+def _onlooker(settings: Settings) -> list[Any]:
+    """Let the deployer see that an administrator's part is there, and what the preflight looks at."""
+    name = f"{DEPLOYER}-{settings.training_namespace}"
+    rules = [
+        _rule("", ["namespaces"], ["get"], [settings.training_namespace, settings.serving_namespace]),
+        _rule("", ["persistentvolumes"], ["get"], [VOLUME]),
+        _rule(_RBAC, ["clusterroles", "clusterrolebindings"], ["get"], [name]),
+        _rule("", ["nodes"], _READ),
+        _rule("apps", ["daemonsets"], _READ),
+        _rule("metrics.k8s.io", ["nodes", "pods"], _READ),
+        _rule("storage.k8s.io", ["storageclasses"], _READ),
+        _rule("networking.k8s.io", ["ingressclasses"], _READ),
+        _rule("gateway.networking.k8s.io", ["gateways"], _READ),
+    ]
+    return [
+        client.V1ClusterRole(api_version=f"{_RBAC}/v1", kind="ClusterRole", metadata=metadata(name), rules=rules),
+        client.V1ClusterRoleBinding(
+            api_version=f"{_RBAC}/v1",
+            kind="ClusterRoleBinding",
+            metadata=metadata(name),
+            role_ref=client.V1RoleRef(api_group=_RBAC, kind="ClusterRole", name=name),
+            subjects=[_subject(settings)],
+        ),
+    ]
+
+
+def _subject(settings: Settings) -> client.RbacV1Subject:
+    return client.RbacV1Subject(kind="ServiceAccount", name=DEPLOYER, namespace=settings.training_namespace)

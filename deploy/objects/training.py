@@ -86,8 +86,9 @@ def _command(settings: Settings) -> list[str] | None:
 
 
 def _arguments(settings: Settings) -> list[str]:
-    where = ["--output-dir", f"{FOLDER}/runs/job", "--overwrite", "--context", CONTEXT]
-    return ["train", *where, *settings.train_arguments]
+    where = ["--output-dir", f"{FOLDER}/runs/job", "--overwrite"]
+    left = ["--context", CONTEXT, "--tag-file", "/dev/termination-log"]
+    return ["train", *where, *left, *settings.train_arguments]
 
 
 def _resources(settings: Settings) -> client.V1ResourceRequirements:

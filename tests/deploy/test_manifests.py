@@ -111,7 +111,7 @@ def test_everything_is_in_one_of_the_two_namespaces(variant):
     declared = {made["metadata"]["name"] for made in of_kind("Namespace", variant)}
     assert declared == {VARIANTS[variant].training_namespace, VARIANTS[variant].serving_namespace}
     for made in objects(variant):
-        if made["kind"] in ("Namespace", "PersistentVolume"):
+        if made["kind"] in ("Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding"):
             assert "namespace" not in made["metadata"]
         else:
             assert made["metadata"]["namespace"] in declared
@@ -291,7 +291,7 @@ def test_monitoring_asks_the_service_and_shows_its_metrics():
 
 
 def test_no_role_reads_secrets_or_has_wildcards():
-    for role in of_kind("Role"):
+    for role in [*of_kind("Role"), *of_kind("ClusterRole")]:
         for rule in role["rules"]:
             assert "secrets" not in rule["resources"]
             assert not {"*"} & {*rule["resources"], *rule["verbs"], *rule["apiGroups"]}

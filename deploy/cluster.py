@@ -1,0 +1,336 @@
+"""The cluster: its objects as plain dictionaries, over the official client's connection."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import urllib3
+from kubernetes import client, config
+
+from deploy.errors import Refused, Unauthorized, Unreachable
+
+FIELD_MANAGER = "extractive-qa-deploy"
+_CONNECT_S, _READ_S = 10, 30
+_ATTEMPTS = 4
+_PAUSE_S = 0.5
+"""Before the second attempt; each later one waits twice as long as the one before."""
+_OVERLOADED = {429, 500, 502, 503, 504}
+
+
+class Kind(NamedTuple):
+    """Where the API has a kind. api: group and version, as in the path."""
+
+    api: str
+    plural: str
+    namespaced: bool = True
+
+
+KINDS = {
+    "Namespace": Kind("api/v1", "namespaces", namespaced=False),
+    "ServiceAccount": Kind("api/v1", "serviceaccounts"),
+    "Role": Kind("apis/rbac.authorization.k8s.io/v1", "roles"),
+    "RoleBinding": Kind("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
+    "ClusterRole": Kind("apis/rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
+    "ClusterRoleBinding": Kind("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", namespaced=False),
+    "NetworkPolicy": Kind("apis/networking.k8s.io/v1", "networkpolicies"),
+    "PersistentVolume": Kind("api/v1", "persistentvolumes", namespaced=False),
+    "PersistentVolumeClaim": Kind("api/v1", "persistentvolumeclaims"),
+    "ConfigMap": Kind("api/v1", "configmaps"),
+    "Service": Kind("api/v1", "services"),
+    "Deployment": Kind("apis/apps/v1", "deployments"),
+    "PodDisruptionBudget": Kind("apis/policy/v1", "poddisruptionbudgets"),
+    "HorizontalPodAutoscaler": Kind("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "Ingress": Kind("apis/networking.k8s.io/v1", "ingresses"),
+    "HTTPRoute": Kind("apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "ServiceMonitor": Kind("apis/monitoring.coreos.com/v1", "servicemonitors"),
+    "Job": Kind("apis/batch/v1", "jobs"),
+    # Read, never applied.
+    "Pod": Kind("api/v1", "pods"),
+    "Event": Kind("api/v1", "events"),
+    "Secret": Kind("api/v1", "secrets"),
+    "ReplicaSet": Kind("apis/apps/v1", "replicasets"),
+    "DaemonSet": Kind("apis/apps/v1", "daemonsets"),
+    "Node": Kind("api/v1", "nodes", namespaced=False),
+    "NodeMetrics": Kind("apis/metrics.k8s.io/v1beta1", "nodes", namespaced=False),
+    "PodMetrics": Kind("apis/metrics.k8s.io/v1beta1", "pods"),
+    "StorageClass": Kind("apis/storage.k8s.io/v1", "storageclasses", namespaced=False),
+    "IngressClass": Kind("apis/networking.k8s.io/v1", "ingressclasses", namespaced=False),
+    "Gateway": Kind("apis/gateway.networking.k8s.io/v1", "gateways"),
+}
+"""Those that are applied come in the order in which they are."""
+
+_REMEDIES = {
+    401: "the cluster does not know these credentials; log in again, or check KUBECONFIG",
+    403: "ask an administrator for this right, or have one apply it",
+    404: "it, its namespace or its kind is not on the cluster; `python -m deploy apply` makes namespaces, and a kind "
+    "that Kubernetes does not bring comes with its operator",
+    409: "something else has set these fields; look at them, then run this again with --force-conflicts",
+    410: "run this again",
+    422: "the object is invalid, or changes a field that can't change; delete it and run this again",
+}
+_QUOTA = "raise the namespace's quota, or ask for less CPU, memory or replicas in the settings"
+_OVERLOAD = "the API server is overloaded or starting; run this again"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a container's log. time: as the kubelet stamped it (RFC 3339)."""
+
+    time: str
+    text: str
+
+
+def described(kind: str, name: str, namespace: str | None = None) -> str:
+    """Name an object as errors and reports do."""
+    return f"{kind} {name}" if namespace is None else f"{kind} {namespace}/{name}"
+
+
+def describe(made: dict[str, Any]) -> str:
+    """Name an object that is at hand."""
+    return described(made["kind"], made["metadata"]["name"], made["metadata"].get("namespace"))
+
+
+class Cluster:
+    """A connection. Reading and applying are tried again when the connection drops or the API server is overloaded.
+
+    Every method raises Unreachable or Refused, whose message names the object and what to do.
+    """
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    def connect(cls, context: str | None = None) -> Cluster:
+        """Connect as KUBECONFIG (or ~/.kube/config) says, or with the token of the pod that this runs in."""
+        configuration = client.Configuration()
+        try:
+            try:
+                config.load_kube_config(context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+            except config.ConfigException:
+                if context is not None:
+                    raise
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except (config.ConfigException, OSError) as error:
+            raise Unreachable(f"no cluster is configured: {error}; set KUBECONFIG to a file that names one") from error
+        configuration.retries = urllib3.Retry(total=0, redirect=3)
+        return cls(client.ApiClient(configuration))
+
+    @property
+    def host(self) -> str:
+        """The API server's address."""
+        return str(self._api.configuration.host)
+
+    def version(self) -> dict[str, Any]:
+        """Return what the API server says of its version."""
+        found: dict[str, Any] = self._request("GET", "/version", "the API server's version")
+        return found
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """Return an object, or None when there is none."""
+        what = described(kind, name, namespace)
+        try:
+            found: dict[str, Any] = self._request("GET", _path(kind, namespace, name), f"{what} could not be read")
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    def find(
+        self, kind: str, namespace: str | None = None, selector: dict[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the objects of a kind with these labels, in one namespace or (None) in all."""
+        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())} if selector else {}
+        what = f"the list of {kind} in {namespace or 'all namespaces'} could not be read"
+        found: list[dict[str, Any]] = self._request("GET", _path(kind, namespace), what, query).get("items", [])
+        return found
+
+    def apply(self, made: dict[str, Any], *, dry_run: bool = False, force: bool = False) -> dict[str, Any]:
+        """Apply an object on the server's side and return it as it is then.
+
+        force: take fields over that something else has set. Whatever is not in `made` stays as others set it.
+        """
+        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
+        about = made["metadata"]
+        path = _path(made["kind"], about.get("namespace"), about["name"])
+        applied: dict[str, Any] = self._request(
+            "PATCH",
+            path,
+            f"{describe(made)} could not be applied",
+            query,
+            made,
+            content_type="application/apply-patch+yaml",
+        )
+        return applied
+
+    def annotate(self, kind: str, name: str, namespace: str, annotations: dict[str, str]) -> None:
+        """Set annotations and leave everything else alone."""
+        self._request(
+            "PATCH",
+            _path(kind, namespace, name),
+            f"{described(kind, name, namespace)} could not be annotated",
+            {"fieldManager": f"{FIELD_MANAGER}-annotations"},
+            {"metadata": {"annotations": annotations}},
+            content_type="application/merge-patch+json",
+        )
+
+    def delete(self, kind: str, name: str, namespace: str | None = None) -> bool:
+        """Delete an object, and all that it owns first; return whether there was one."""
+        try:
+            self._request(
+                "DELETE",
+                _path(kind, namespace, name),
+                f"{described(kind, name, namespace)} could not be deleted",
+                body={"propagationPolicy": "Foreground"},
+            )
+        except Refused as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def review(self, namespace: str | None, kind: str, verb: str, subresource: str = "") -> bool:
+        """Return whether these credentials may do this."""
+        api, plural, _ = KINDS[kind]
+        group = "" if api == "api/v1" else api.split("/")[1]
+        attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+        reviewed = self._request(
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            "permissions could not be asked for",
+            body={
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": attributes | ({} if namespace is None else {"namespace": namespace})},
+            },
+        )
+        return bool(reviewed["status"]["allowed"])
+
+    def ask(self, service: str, port: str, namespace: str, path: str, body: Any = None) -> Any:
+        """Send a request to a Service through the API server, POST when there is a body, and return its JSON."""
+        proxied = f"{_path('Service', namespace, f'http:{service}:{port}')}/proxy{path}"
+        what = f"{described('Service', service, namespace)} did not answer {path}"
+        return self._request("GET" if body is None else "POST", proxied, what, body=body)
+
+    def log(
+        self, pod: str, container: str, namespace: str, since: str | None = None, tail: int | None = None
+    ) -> Iterator[Line]:
+        """Yield the lines of a container's log after a time, until the container ends or the connection drops.
+
+        tail: only the last lines there are now. A connection that is silent for 30 s counts as dropped.
+        """
+        query: dict[str, str] = {"container": container, "timestamps": "true"}
+        query |= {"follow": "true"} if tail is None else {"tailLines": str(tail)}
+        query |= {} if since is None else {"sinceTime": since}
+        path = f"{_path('Pod', namespace, pod)}/log"
+        response = self._send("GET", path, f"the log of {described('Pod', pod, namespace)} could not be read", query)
+        rest = b""
+        try:
+            for chunk in response.stream(2**16):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from map(_line, lines)
+        except (urllib3.exceptions.HTTPError, OSError):
+            return
+        finally:
+            response.release_conn()
+        if rest:
+            yield _line(rest)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        query: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        """Send a request and return the JSON of its answer."""
+        for attempt in range(_ATTEMPTS):
+            last = attempt == _ATTEMPTS - 1 or method not in ("GET", "PATCH")
+            try:
+                response = self._send(method, path, what, query, body, content_type)
+                text = response.data
+            except Unauthorized:
+                raise
+            except Refused as error:
+                if last or error.status not in _OVERLOADED:
+                    raise
+            except (Unreachable, urllib3.exceptions.HTTPError) as error:
+                if last:
+                    raise _unreachable(what, self.host, error) from error
+            else:
+                try:
+                    return json.loads(text)
+                except ValueError as error:
+                    raise Refused(f"{what}: the answer is not JSON", response.status) from error
+            time.sleep(_PAUSE_S * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        query: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> urllib3.HTTPResponse:
+        """Send a request once and return the answer, its body not read yet."""
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        method, url, headers, body, _ = self._api.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._api.call_api(method, url, headers, body, _request_timeout=(_CONNECT_S, _READ_S))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _unreachable(what, self.host, error) from error
+        except client.ApiException as error:
+            raise _unreachable(what, self.host, error) from error
+        response: urllib3.HTTPResponse = answer.response
+        if response.status >= 400:
+            raise _refused(what, response.status, response.data)
+        return response
+
+
+def _path(kind: str, namespace: str | None, name: str | None = None) -> str:
+    api, plural, namespaced = KINDS[kind]
+    place = f"/namespaces/{quote(namespace)}" if namespaced and namespace is not None else ""
+    return f"/{api}{place}/{plural}" + (f"/{quote(name, safe=':')}" if name else "")
+
+
+def _line(raw: bytes) -> Line:
+    stamp, _, text = raw.decode("utf-8", errors="replace").partition(" ")
+    return Line(stamp, text)
+
+
+def _unreachable(what: str, host: str, error: Exception) -> Unreachable:
+    if isinstance(error, Unreachable):
+        return error
+    reason = getattr(error, "reason", None) or error
+    return Unreachable(
+        f"{what}: {host} does not answer ({reason}); check that the cluster runs and that KUBECONFIG names it"
+    )
+
+
+def _refused(what: str, status: int, body: bytes) -> Refused | Unreachable:
+    """Read the Status that the API server answers with."""
+    try:
+        answer = json.loads(body)
+        said = answer.get("message") or answer.get("detail") or ""  # of the API server, or of the service behind it
+    except (ValueError, AttributeError):
+        said = body.decode("utf-8", errors="replace")[:200].strip()
+    remedy = _QUOTA if "exceeded quota" in said else _REMEDIES.get(status, "")
+    remedy = _OVERLOAD if status in _OVERLOADED else remedy
+    message = f"{what}: {said or 'no reason was given'} (HTTP {status})" + (f"; {remedy}" if remedy else "")
+    return Unauthorized(message) if status == 401 else Refused(message, status)

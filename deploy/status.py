@@ -1,0 +1,81 @@
+"""What runs now: model, image, replicas, autoscaler and last events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deploy import evidence
+from deploy.cluster import Cluster
+from deploy.errors import DeployError
+from deploy.objects.common import SERVING, labels
+from deploy.objects.scaling import AUTOSCALER
+from deploy.objects.serving import DEPLOYMENT, PORT_NAME, SERVICE
+from deploy.rollout import PASSED
+from deploy.settings import Settings
+
+
+def status(cluster: Cluster, settings: Settings) -> dict[str, Any]:
+    """Return what is known, with None for what is not there. Raises Unreachable or Refused."""
+    namespace = settings.serving_namespace
+    deployment = cluster.get("Deployment", DEPLOYMENT, namespace)
+    scaler = cluster.get("HorizontalPodAutoscaler", AUTOSCALER, namespace)
+    pods = cluster.find("Pod", namespace, labels(SERVING))
+    names = {DEPLOYMENT, AUTOSCALER, SERVICE, *(pod["metadata"]["name"] for pod in pods)}
+    return {
+        "service": _health(cluster, namespace),
+        "deployment": None if deployment is None else _deployment(deployment),
+        "autoscaler": None if scaler is None else _autoscaler(scaler),
+        "pods": [{"name": pod["metadata"]["name"], "state": evidence.progress(pod)} for pod in pods],
+        "events": evidence.events(cluster, namespace, names),
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """Lay the status out for a person."""
+    rows: list[tuple[str, str]] = []
+    service, deployment, scaler = found["service"], found["deployment"], found["autoscaler"]
+    rows.append(("model", service["model"] if "model" in service else service["problem"]))
+    rows.append(("Bento", service.get("bento") or "none"))
+    if deployment is None:
+        rows.append(("image", "nothing is deployed; run `python -m deploy apply`"))
+    else:
+        rows.append(("image", deployment["image"]))
+        rows.append(("replicas", f"{deployment['available']} of {deployment['replicas']} available"))
+        rows.append(("revision", f"{deployment['revision']} (passed: {deployment['passed'] or 'none'})"))
+    if scaler is not None:
+        rows.append(("HPA", f"{scaler['min']} to {scaler['max']}, wants {scaler['desired']}"))
+        rows.append(("CPU", f"{scaler['cpu_percent'] or 'unknown'} % of the request, {scaler['target']} % wanted"))
+    rows += [("pod" if not number else "", f"{p['name']} {p['state']}") for number, p in enumerate(found["pods"])]
+    rows += [("events" if not number else "", line) for number, line in enumerate(found["events"])]
+    return "\n".join(f"{name:10}{value}".rstrip() for name, value in rows)
+
+
+def _health(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    try:
+        health = cluster.ask(SERVICE, PORT_NAME, namespace, "/health")
+    except DeployError as error:
+        return {"problem": str(error)}
+    return {"model": health["model"]["tag"], "bento": health["bento"], "version": health["version"]}
+
+
+def _deployment(found: dict[str, Any]) -> dict[str, Any]:
+    annotations, state = found["metadata"].get("annotations", {}), found.get("status", {})
+    return {
+        "image": found["spec"]["template"]["spec"]["containers"][0]["image"],
+        "replicas": found["spec"].get("replicas"),
+        "available": state.get("availableReplicas", 0),
+        "revision": annotations.get("deployment.kubernetes.io/revision"),
+        "passed": annotations.get(PASSED),
+    }
+
+
+def _autoscaler(found: dict[str, Any]) -> dict[str, Any]:
+    spec, state = found["spec"], found.get("status", {})
+    current = [m["resource"]["current"] for m in state.get("currentMetrics") or [] if m.get("type") == "Resource"]
+    return {
+        "min": spec.get("minReplicas"),
+        "max": spec["maxReplicas"],
+        "desired": state.get("desiredReplicas"),
+        "target": spec["metrics"][0]["resource"]["target"].get("averageUtilization"),
+        "cpu_percent": current[0].get("averageUtilization") if current else None,
+    }
