@@ -1,5 +1,6 @@
 """What serving costs before it has answered anything: the libraries it loads, and the disk they take."""
 
+import os
 import re
 import subprocess
 import sys
@@ -31,3 +32,15 @@ def test_the_serving_environment_stays_small():
     assert {"bentoml", "onnxruntime"} <= set(pins)
     files = [Path(file.locate()) for name in pins for file in distribution(name).files or ()]
     assert sum(path.stat().st_size for path in files if path.is_file()) / 1e6 <= MAX_MB
+
+
+def test_the_engine_reports_to_nobody(tiny_model, tmp_path):
+    """onnxruntime's telemetry begins with an id on the disk; it is silent by itself where CI is set."""
+    ours = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    code = f"""
+from pathlib import Path
+from bento_service.engines import OnnxEngine
+OnnxEngine(Path({str(tiny_model / "model.onnx")!r}))
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=ours, check=True, timeout=60)
+    assert not list(tmp_path.rglob("*onnxruntime*"))
