@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=os.environ.get("BENTOML_PORT", "5000"), help="[%(default)s]")
     verify = commands.add_parser("verify", help="check every file of the model and answer a question; JSON on stdout")
     verify.set_defaults(command=_verify)
+    verify.add_argument("--report", type=Path, metavar="FILE", help="write the JSON here too")
     return parser
 
 
@@ -87,7 +88,10 @@ def _verify(options: argparse.Namespace) -> None:
     request = AnswerRequest.model_validate(EXAMPLE_REQUEST)
     answer = AnswerResponse.of(request, stored.reader().answer(request.to_query()))
     origin = {"bento": bento, "model": str(model.tag), "files": len(artifact.FILES)}
-    print(json.dumps(origin | answer.model_dump(exclude_none=True)))
+    report = json.dumps(origin | answer.model_dump(exclude_none=True))
+    print(report)
+    if options.report is not None:
+        options.report.write_text(report, encoding="utf-8")
 
 
 if __name__ == "__main__":

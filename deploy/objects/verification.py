@@ -28,7 +28,7 @@ def objects(settings: Settings) -> list[Any]:
                 name="verify",
                 image=settings.serving_reference,
                 image_pull_policy="Always",
-                args=["verify"],
+                args=["verify", "--report", "/dev/termination-log"],
                 resources=resources(settings.cpu_request, settings.memory_request, settings.memory_limit),
                 security_context=locked_down(),
                 termination_message_policy="FallbackToLogsOnError",
