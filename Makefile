@@ -91,6 +91,10 @@ test: .venv/.dev ## run every test; trains the default model once
 image-test: .venv/.dev ## build the image without Docker and ask it questions; as root, with the tools that it names
 	$(BIN)/python -m pytest -m image tests/image
 
+.PHONY: e2e
+e2e: .venv/.dev ## deploy to the cluster that KUBECONFIG names, in namespaces of its own, as QNA_DEPLOY_... says
+	$(BIN)/python -m pytest -m e2e tests/e2e
+
 .PHONY: lock
 lock: ## pin requirements/*.txt anew from requirements/*.in
 	for set in serve train loadtest deploy dev; do \

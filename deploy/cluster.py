@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,9 +109,10 @@ class Cluster:
     def connect(cls, context: str | None = None) -> Cluster:
         """Connect as KUBECONFIG (or ~/.kube/config) says, or with the token of the pod that this runs in."""
         configuration = client.Configuration()
+        named = os.environ.get("KUBECONFIG")  # the library reads it once only, when it is imported
         try:
             try:
-                config.load_kube_config(context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+                config.load_kube_config(named, context, client_configuration=configuration)  # type: ignore[no-untyped-call]
             except config.ConfigException:
                 if context is not None:
                     raise

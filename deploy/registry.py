@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import requests
 from dxf import DXF
-from dxf.exceptions import DXFError
+from dxf.exceptions import DXFAuthInsecureError, DXFError
 
 from deploy.errors import Refused, Unauthorized, Unreachable
 from deploy.settings import Settings
@@ -87,6 +87,8 @@ def _name(settings: Settings, tag: str) -> str:
 def _problem(settings: Settings, tag: str, error: Exception) -> Exception:
     """Say what a failure means; its own text stays out, since it may hold credentials."""
     what = f"image {_name(settings, tag)}"
+    if isinstance(error, DXFAuthInsecureError):
+        return Unauthorized(f"{what}: the registry wants credentials, which are not sent over plain HTTP; give it TLS")
     response = getattr(error, "response", None)
     if response is None:
         return Unreachable(

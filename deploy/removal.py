@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy import render
 from deploy.cluster import KINDS, Cluster, describe
-from deploy.objects.storage import CLAIM, VOLUME
+from deploy.objects.storage import CLAIM
 from deploy.settings import Settings
 
 _RANK = {kind: rank for rank, kind in enumerate(KINDS)}
@@ -21,7 +21,7 @@ def removed(settings: Settings, *, purge: bool) -> list[dict[str, Any]]:
     files = {**render.runs(settings), **render.manifests(settings)}
     objects = [made for file in files.values() for made in file]
     kept = {
-        ("PersistentVolume", VOLUME),
+        ("PersistentVolume", settings.volume),
         ("PersistentVolumeClaim", CLAIM),
         ("Namespace", settings.training_namespace),
     }

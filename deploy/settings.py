@@ -97,6 +97,7 @@ class Settings(BaseModel):
     drain_s: int = Field(10, ge=1, description="seconds that a stopping pod still takes requests, until all know of it")
 
     storage_size: Quantity = Field("1Gi", description="size of the training volume")
+    volume: Name = Field("train-model-pv", description="name of the volume, which all namespaces share")
     storage_path: str = Field("/mnt/model", pattern=r"^/[\w./-]+$", description="the volume's folder on its node")
     storage_class: str | None = Field(
         None, description="class of the training volume; none: a folder of the node (hostPath)"

@@ -7,7 +7,6 @@ from typing import Any
 from kubernetes import client
 
 from deploy.objects.common import BUILD, SERVING, TRAINING, VERIFY, account, metadata
-from deploy.objects.storage import VOLUME
 from deploy.settings import Settings
 
 DEPLOYER = "qna-deployer"
@@ -86,7 +85,7 @@ def _onlooker(settings: Settings) -> list[Any]:
     name = f"{DEPLOYER}-{settings.training_namespace}"
     rules = [
         _rule("", ["namespaces"], ["get"], [settings.training_namespace, settings.serving_namespace]),
-        _rule("", ["persistentvolumes"], ["get"], [VOLUME]),
+        _rule("", ["persistentvolumes"], ["get"], [settings.volume]),
         _rule(_RBAC, ["clusterroles", "clusterrolebindings"], ["get"], [name]),
         _rule("", ["nodes"], _READ),
         _rule("apps", ["daemonsets"], _READ),

@@ -9,7 +9,7 @@ from kubernetes import client
 from deploy.objects.common import TRAINING, metadata
 from deploy.settings import Settings
 
-VOLUME, CLAIM = "train-model-pv", "train-model-pvc"
+CLAIM = "train-model-pvc"
 FOLDER = "/mnt/model"
 """Where pods mount the volume."""
 
@@ -28,7 +28,7 @@ def objects(settings: Settings) -> list[Any]:
         spec=client.V1PersistentVolumeClaimSpec(
             access_modes=_access(settings),
             storage_class_name="" if own else settings.storage_class,
-            volume_name=VOLUME if own else None,
+            volume_name=settings.volume if own else None,
             resources=client.V1VolumeResourceRequirements(requests=size),
         ),
     )
@@ -43,7 +43,7 @@ def _volume(settings: Settings, size: dict[str, str]) -> client.V1PersistentVolu
     return client.V1PersistentVolume(
         api_version="v1",
         kind="PersistentVolume",
-        metadata=metadata(VOLUME, component=TRAINING),
+        metadata=metadata(settings.volume, component=TRAINING),
         spec=client.V1PersistentVolumeSpec(
             access_modes=_access(settings),
             capacity=size,

@@ -54,6 +54,7 @@ def objects(settings: Settings) -> list[Any]:
                 args=_arguments(settings),
                 env=[
                     client.V1EnvVar(name="BENTOML_HOME", value=f"{FOLDER}/bentoml"),
+                    client.V1EnvVar(name="TQDM_MININTERVAL", value="30"),  # a log is no terminal
                     client.V1EnvVar(name="HF_HOME", value=f"{FOLDER}/huggingface"),
                 ],
                 resources=_resources(settings),

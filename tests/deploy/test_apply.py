@@ -1,0 +1,70 @@
+import itertools
+
+import pytest
+
+from deploy import render
+from deploy.apply import apply
+from deploy.errors import Refused
+from tests.deploy.conftest import SETTINGS
+
+
+def objects():
+    return [*itertools.chain(*render.manifests(SETTINGS).values())]
+
+
+def test_namespaces_come_first_and_every_object_once(api, cluster, said):
+    apply(cluster, reversed(objects()), said.append)
+    assert len(api.objects) == len(said) == len(objects())
+    assert said[0].startswith("Namespace ")
+    order = [line.split()[0] for line in said]
+    assert order.index("PersistentVolumeClaim") < order.index("Deployment") < order.index("HorizontalPodAutoscaler")
+
+
+def test_a_second_time_nothing_changes(api, cluster, said):
+    apply(cluster, objects(), said.append)
+    said.clear()
+    assert {one.action for one in apply(cluster, objects(), said.append)} == {"unchanged"}
+
+
+def test_what_differs_is_configured(api, cluster, said):
+    apply(cluster, objects(), said.append)
+    changed = SETTINGS.model_copy(update={"max_replicas": 20})
+    made = itertools.chain(*render.manifests(changed).values())
+    configured = [one.what for one in apply(cluster, made, said.append) if one.action == "configured"]
+    assert configured == ["HorizontalPodAutoscaler serving-model-env/qna-hpa"]
+
+
+def test_replicas_are_left_as_the_autoscaler_set_them(api, cluster, said):
+    apply(cluster, objects(), said.append)
+    api.the("Deployment", "model-inference")["spec"]["replicas"] = 7
+    apply(cluster, objects(), said.append)
+    assert api.the("Deployment", "model-inference")["spec"]["replicas"] == 7
+
+
+def test_a_dry_run_asks_the_server_and_changes_nothing(api, cluster, said):
+    apply(cluster, objects(), said.append, dry_run=True)
+    assert not api.objects
+    assert all(line.endswith("(dry run)") for line in said)
+
+
+def test_what_an_administrator_made_is_kept(api, cluster, said):
+    apply(cluster, objects(), said.append)
+    api.fail("PATCH", "/namespaces/training-model-env", 403, "forbidden", times=1)
+    done = {one.what: one.action for one in apply(cluster, objects(), said.append)}
+    assert done["Namespace training-model-env"] == "kept"
+
+
+def test_what_an_administrator_has_to_change_is_said(api, cluster, said):
+    apply(cluster, objects(), said.append)
+    api.objects["Namespace", "", "training-model-env"]["metadata"]["labels"] = {}
+    api.fail("PATCH", "/namespaces/training-model-env", 403, "forbidden", times=1)
+    with pytest.raises(Refused, match=r"Namespace training-model-env could not be applied.*administrator"):
+        apply(cluster, objects(), said.append)
+
+
+def test_the_first_refusal_ends_it_and_what_was_applied_stays(api, cluster, said):
+    api.fail("PATCH", "/deployments/", 403, "exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5")
+    with pytest.raises(Refused, match=r"Deployment serving-model-env/model-inference .*quota"):
+        apply(cluster, objects(), said.append)
+    assert api.the("Service", "model-service")
+    assert not [name for kind, _, name in api.objects if kind == "HorizontalPodAutoscaler"]

@@ -1,0 +1,119 @@
+"""The commands, as they are typed, on a cluster of objects alone."""
+
+import json
+
+import pytest
+
+from deploy import rollout
+from deploy.__main__ import main
+from deploy.objects.common import SERVING, labels
+from tests.deploy.test_rollout import ANSWER, REVISION, available
+
+DIGEST = "sha256:" + "1" * 64
+FLAGS = ["--registry", "registry.example", "--digest", DIGEST]
+IMAGE = f"registry.example/ashutoshj/qna_service@{DIGEST}"
+
+
+@pytest.fixture
+def answering(api, cluster, monkeypatch):
+    """A cluster whose controller makes everything available at once."""
+    monkeypatch.setattr(rollout, "_ANSWER_S", 1)
+    api.answers |= {
+        "/answer": ANSWER,
+        "/health": {"model": {"tag": "extractive-qa:abc"}, "bento": "extractive-qa:def", "version": "0.1.0"},
+    }
+
+    def controller(deployment):
+        available(deployment)
+        deployment["metadata"].setdefault("annotations", {})[REVISION] = "1"
+
+    api.script("Deployment", "model-inference", *[controller] * 50)
+    return api
+
+
+def test_apply_rolls_out_by_digest_and_asks(answering, capsys):
+    assert main(["apply", *FLAGS, "--output", "json"]) == 0
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert report["image"] == IMAGE
+    assert report["answer"] == ANSWER
+    assert {one["action"] for one in report["applied"]} == {"created"}
+    assert "Deployment serving-model-env/model-inference created" in printed.err
+
+
+def test_a_dry_run_of_the_client_needs_no_cluster(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert main(["apply", *FLAGS, "--dry-run", "client"]) == 0
+    assert "Deployment serving-model-env/model-inference" in capsys.readouterr().out
+
+
+def test_a_dry_run_of_the_server_changes_nothing(answering, capsys):
+    assert main(["apply", *FLAGS, "--dry-run", "server"]) == 0
+    assert not answering.objects
+
+
+def test_status_tells_what_runs(answering, capsys):
+    main(["apply", *FLAGS])
+    answering.the("HorizontalPodAutoscaler", "qna-hpa")["status"] = {
+        "desiredReplicas": 2,
+        "currentMetrics": [{"type": "Resource", "resource": {"current": {"averageUtilization": 3}}}],
+    }
+    about = {"labels": labels(SERVING)}
+    answering.put("Pod", "model-inference-x", "serving-model-env", metadata=about, status={"phase": "Running"})
+    capsys.readouterr()
+    assert main(["status", *FLAGS]) == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown == {
+        "model": "extractive-qa:abc",
+        "Bento": "extractive-qa:def",
+        "image": IMAGE,
+        "replicas": "2 of 2 available",
+        "revision": "1 (passed: 1)",
+        "HPA": "2 to 10, wants 2",
+        "CPU": "3 % of the request, 5 % wanted",
+        "pod": "model-inference-x Running",
+    }
+
+
+def test_status_of_nothing_says_so(api, cluster, capsys):
+    assert main(["status", *FLAGS]) == 0
+    assert "nothing is deployed; run `python -m deploy apply`" in capsys.readouterr().out
+
+
+def test_delete_leaves_the_models(answering, capsys):
+    main(["apply", *FLAGS])
+    assert main(["delete", *FLAGS, "--yes"]) == 0
+    left = {(kind, name) for kind, _, name in answering.objects}
+    assert left == {
+        ("Namespace", "training-model-env"),
+        ("PersistentVolume", "train-model-pv"),
+        ("PersistentVolumeClaim", "train-model-pvc"),
+    }
+    assert main(["delete", *FLAGS, "--yes", "--purge"]) == 0
+    assert not answering.objects
+
+
+def test_delete_asks_first(answering, capsys, monkeypatch):
+    main(["apply", *FLAGS])
+    before = len(answering.objects)
+    assert main(["delete", *FLAGS]) == 1  # nobody is there to be asked
+    assert "nothing was deleted; give --yes" in capsys.readouterr().err
+    assert len(answering.objects) == before
+
+
+def test_preflight_ends_with_its_own_code(api, cluster, capsys):
+    assert main(["preflight", *FLAGS]) == 7
+    printed = capsys.readouterr()
+    assert "-> install metrics-server" in printed.out
+    assert "error: the cluster is not ready: " in printed.err
+
+
+def test_a_cluster_that_is_not_there_has_its_own_code(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert main(["status", *FLAGS]) == 3
+    assert "set KUBECONFIG" in capsys.readouterr().err
+
+
+def test_a_build_without_a_training_says_what_to_do(api, cluster, capsys):
+    assert main(["build", "--registry", "registry.example"]) == 5
+    assert "run `python -m deploy train`, or set --tag" in capsys.readouterr().err

@@ -1,0 +1,203 @@
+import itertools
+from typing import Any
+
+import pytest
+
+from deploy import render
+from deploy.apply import apply
+from deploy.errors import RolloutFailed
+from deploy.objects.common import SERVING, labels
+from deploy.rollout import PASSED, QUESTION, Rollout
+from tests.deploy.api import DROP
+from tests.deploy.conftest import SETTINGS
+
+NAMESPACE, NAME = "serving-model-env", "model-inference"
+REVISION = "deployment.kubernetes.io/revision"
+ANSWER = {"answer": "a span", "confidence": 0.9, "start_pos": 20, "end_pos": 26}
+OLD_IMAGE = "registry.example/ada/reader@sha256:" + "2" * 64
+
+
+def available(deployment):
+    """What the controller notes when all is well."""
+    wanted = deployment["spec"].setdefault("replicas", 2)
+    deployment["status"] = {
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": wanted,
+        "updatedReplicas": wanted,
+        "availableReplicas": wanted,
+    }
+
+
+def condition(kind, status, reason, message="because"):
+    def step(deployment):
+        deployment["status"] = {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "conditions": [{"type": kind, "status": status, "reason": reason, "message": message}],
+        }
+
+    return step
+
+
+def replica_set(api, revision, image):
+    template: dict[str, Any] = {"metadata": {"labels": labels(SERVING) | {"pod-template-hash": f"h{revision}"}}}
+    template["spec"] = {"containers": [{"name": "service", "image": image}]}
+    about = {"labels": template["metadata"]["labels"], "annotations": {REVISION: revision}}
+    api.put("ReplicaSet", f"{NAME}-{revision}", NAMESPACE, metadata=about, spec={"template": template})
+
+
+@pytest.fixture
+def deployed(api, cluster):
+    """The rendered objects, applied: revision 2 of a Deployment whose revision 1 had passed."""
+    assert QUESTION["context"][20:26] == ANSWER["answer"]
+    api.answers["/answer"] = ANSWER
+    apply(cluster, itertools.chain(*render.manifests(SETTINGS).values()), lambda _: None)
+    deployment = api.the("Deployment", NAME)
+    deployment["metadata"]["annotations"] = {REVISION: "2", PASSED: "1"}
+    replica_set(api, "1", OLD_IMAGE)
+    replica_set(api, "2", SETTINGS.serving_reference)
+    return deployment
+
+
+def rollout(cluster, said, **more):
+    patience = {"poll_s": 0.001, "grace_s": 0.01, "answer_s": 0.05} | more
+    return Rollout(cluster, SETTINGS, said.append, **patience)
+
+
+def image(api):
+    return api.the("Deployment", NAME)["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+def recover(api):
+    """Play the controller from now on: what is applied becomes available."""
+    api.steps["Deployment", NAME] = [available] * 100
+
+
+def test_what_is_available_and_answers_has_passed(api, cluster, said, deployed):
+    api.script("Deployment", NAME, lambda _: None, lambda _: None, available)
+    assert rollout(cluster, said).finish() == ANSWER
+    assert api.the("Deployment", NAME)["metadata"]["annotations"][PASSED] == "2"
+    assert said[-1] == f"{NAME}: 2 of 2 replicas updated, 2 available"
+
+
+def test_what_the_controller_has_not_seen_yet_is_not_rolled_out(api, cluster, said, deployed):
+    def stale(deployment):
+        available(deployment)
+        deployment["status"]["observedGeneration"] = deployment["metadata"]["generation"] - 1
+
+    api.script("Deployment", NAME, stale, stale, stale, available)
+    rollout(cluster, said).finish()
+    assert not api.steps["Deployment", NAME]
+
+
+def test_endpoints_may_come_late(api, cluster, said, deployed):
+    available(deployed)
+    api.fail("POST", "/proxy/answer", 503, "no endpoints available", times=2)
+    assert rollout(cluster, said, answer_s=10).finish() == ANSWER
+
+
+@pytest.mark.parametrize("wrong", [{"answer": "another"}, {"confidence": 2}])
+def test_a_wrong_answer_is_rolled_back(api, cluster, said, deployed, wrong):
+    available(deployed)
+    api.answers["/answer"] = [ANSWER | wrong, ANSWER]
+    recover(api)
+    with pytest.raises(RolloutFailed, match="answers wrongly") as caught:
+        rollout(cluster, said).finish()
+    assert f"rolled back to revision 1, the last that passed, with {OLD_IMAGE}" in str(caught.value)
+    assert image(api) == OLD_IMAGE
+
+
+FAILURES = {
+    "deadline": condition("Progressing", "False", "ProgressDeadlineExceeded"),
+    "quota": condition("ReplicaFailure", "True", "FailedCreate", "exceeded quota: small"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_the_controller_gives_up_is_rolled_back(api, cluster, said, deployed, failure):
+    api.script("Deployment", NAME, *[FAILURES[failure]] * 60, *[available] * 100)
+    with pytest.raises(RolloutFailed) as caught:
+        rollout(cluster, said).finish()
+    told = str(caught.value)
+    assert told.startswith(f"Deployment {NAMESPACE}/{NAME} can't be rolled out: ")
+    assert {"deadline": "ProgressDeadlineExceeded: because", "quota": "exceeded quota: small"}[failure] in told
+    assert image(api) == OLD_IMAGE
+    assert "pod-template-hash" not in api.the("Deployment", NAME)["spec"]["template"]["metadata"]["labels"]
+
+
+@pytest.mark.parametrize("reason", ["ImagePullBackOff", "CrashLoopBackOff"])
+def test_pods_without_hope_are_rolled_back_with_their_log(api, cluster, said, deployed, reason):
+    state = {"waiting": {"reason": reason, "message": "back-off"}}
+    api.put(
+        "Pod",
+        f"{NAME}-x",
+        NAMESPACE,
+        metadata={"labels": labels(SERVING) | {"pod-template-hash": "h2"}},
+        spec={"containers": [{"name": "service"}]},
+        status={"phase": "Pending", "containerStatuses": [{"name": "service", "state": state}]},
+    )
+    api.logs[f"{NAME}-x", "service"] = [b"2026-01-01T00:00:00Z error: model.yaml is missing\n"]
+    api.script("Deployment", NAME, *[lambda _: None] * 60, *[available] * 100)
+    with pytest.raises(RolloutFailed, match=f"{reason}: back-off") as caught:
+        rollout(cluster, said).finish()
+    assert "error: model.yaml is missing" in str(caught.value)
+    assert image(api) == OLD_IMAGE
+
+
+def test_pods_of_another_revision_are_no_obstacle(api, cluster, said, deployed):
+    api.put(
+        "Pod",
+        f"{NAME}-old",
+        NAMESPACE,
+        metadata={"labels": labels(SERVING) | {"pod-template-hash": "h1"}},
+        spec={"containers": [{"name": "service"}]},
+        status={"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]},
+    )
+    api.script("Deployment", NAME, *[lambda _: None] * 40, available)
+    assert rollout(cluster, said).finish() == ANSWER
+
+
+def test_without_a_revision_that_passed_nothing_is_rolled_back(api, cluster, said, deployed):
+    del deployed["metadata"]["annotations"][PASSED]
+    api.script("Deployment", NAME, *[FAILURES["deadline"]] * 100)
+    with pytest.raises(RolloutFailed, match="nothing to roll back to: no revision has passed before"):
+        rollout(cluster, said).finish()
+    assert image(api) == SETTINGS.serving_reference
+
+
+def test_a_rollback_that_fails_is_said_too(api, cluster, said, deployed):
+    deployed["metadata"]["annotations"][PASSED] = "9"
+    api.script("Deployment", NAME, *[FAILURES["deadline"]] * 200)
+    with pytest.raises(RolloutFailed, match=r"rolling back to revision 9 failed too: .* has no revision 9 any more"):
+        rollout(cluster, said).finish()
+
+
+def test_a_deployment_that_is_deleted_meanwhile_is_said(api, cluster, said, deployed):
+    api.script("Deployment", NAME, lambda _: None, lambda _: None, None)
+    with pytest.raises(RolloutFailed, match="was it deleted meanwhile"):
+        rollout(cluster, said).finish()
+
+
+def test_a_rollout_that_takes_too_long_says_how_far_it_is(api, cluster, said, deployed):
+    hasty = Rollout(cluster, SETTINGS.model_copy(update={"rollout_deadline_s": 0}), said.append, poll_s=0.001)
+    with pytest.raises(RolloutFailed, match=r"is not rolled out after 0 s \(0 of 1 replicas updated"):
+        hasty.wait()
+
+
+def test_a_drop_while_it_is_watched_is_no_failure(api, cluster, said, deployed):
+    api.fail("GET", f"/deployments/{NAME}", DROP, times=3)
+    available(deployed)
+    assert rollout(cluster, said).finish() == ANSWER
+
+
+def test_rolling_back_by_hand_goes_to_the_revision_before(api, cluster, said, deployed):
+    deployed["metadata"]["annotations"][PASSED] = "2"
+    recover(api)
+    assert rollout(cluster, said).back() == OLD_IMAGE
+    assert image(api) == OLD_IMAGE
+
+
+def test_the_first_revision_has_nothing_before_it(api, cluster, said, deployed):
+    deployed["metadata"]["annotations"] = {REVISION: "2", PASSED: "2"}
+    del api.objects["ReplicaSet", NAMESPACE, f"{NAME}-1"]
+    with pytest.raises(RolloutFailed, match="no other revision"):
+        rollout(cluster, said).back()

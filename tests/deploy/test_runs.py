@@ -1,0 +1,184 @@
+import pytest
+
+from deploy import render, runs
+from deploy.errors import Refused, RunFailed
+from tests.deploy.api import DROP
+from tests.deploy.conftest import SETTINGS
+
+NAMESPACE = "training-model-env"
+JOB, POD = "train-model-job", "train-model-job-x1"
+
+
+def finished(kind, reason=""):
+    def step(job):
+        job["status"] = {"conditions": [{"type": kind, "status": "True", "reason": reason, "message": "because"}]}
+
+    return step
+
+
+def nothing(_job):
+    pass
+
+
+def pod(api, message="", **state):
+    state = state or {"terminated": {"exitCode": 0, "message": message}}
+    api.put(
+        "Pod",
+        POD,
+        NAMESPACE,
+        metadata={"labels": {"job-name": JOB}, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        spec={"containers": [{"name": "train"}]},
+        status={"phase": "Running", "containerStatuses": [{"name": "train", "image": "an-image", "state": state}]},
+    )
+
+
+def run(cluster, said, **more):
+    return runs.run(cluster, render.run(SETTINGS, "train"), said.append, poll_s=0.001, grace_s=0.01, **more)
+
+
+def test_a_job_that_completes_hands_its_message_over(api, cluster, said):
+    pod(api, "extractive-qa:abc\n")
+    api.logs[POD, "train"] = [b"2026-01-01T00:00:01Z epoch 1\n2026-01-01T00:00:02Z epoch 2\n"]
+    api.script("Job", JOB, nothing, finished("Complete"))
+    assert run(cluster, said) == "extractive-qa:abc"
+    assert [line for line in said if "|" in line] == ["train | epoch 1", "train | epoch 2"]
+
+
+def test_a_log_whose_connection_drops_is_taken_up_where_it_ended(api, cluster, said):
+    pod(api, running={})
+    first = b"2026-01-01T00:00:01Z one\n2026-01-01T00:00:02Z two\n"
+    api.logs[POD, "train"] = [first, first + b"2026-01-01T00:00:03Z three\n"]
+
+    def end(job):
+        pod(api, "done")
+        finished("Complete")(job)
+
+    api.script("Job", JOB, nothing, nothing, end)
+    run(cluster, said)
+    assert [line for line in said if "|" in line] == ["train | one", "train | two", "train | three"]
+
+
+def test_a_drop_while_it_is_watched_is_no_failure(api, cluster, said):
+    pod(api, "done")
+    api.fail("GET", f"/jobs/{JOB}", DROP, times=2)
+    api.fail("GET", "/log", DROP, times=1)
+    api.script("Job", JOB, nothing, finished("Complete"))
+    assert run(cluster, said) == "done"
+
+
+def test_a_failed_job_shows_conditions_events_and_the_end_of_its_log(api, cluster, said):
+    pod(api, terminated={"exitCode": 7})
+    api.logs[POD, "train"] = [b"2026-01-01T00:00:01Z error: the model is not good enough\n"]
+    api.put(
+        "Event",
+        "e",
+        NAMESPACE,
+        involvedObject={"kind": "Job", "name": JOB},
+        type="Warning",
+        reason="BackoffLimitExceeded",
+        message="Job has reached the specified backoff limit",
+    )
+    api.script("Job", JOB, nothing, finished("Failed", "BackoffLimitExceeded"))
+    with pytest.raises(RunFailed) as caught:
+        run(cluster, said)
+    told = str(caught.value)
+    assert told.startswith(f"Job {NAMESPACE}/{JOB} failed")
+    assert "Failed=True BackoffLimitExceeded: because" in told
+    assert "Warning Job/train-model-job BackoffLimitExceeded" in told
+    assert "error: the model is not good enough" in told
+
+
+def test_a_job_that_is_late_is_told_apart(api, cluster, said):
+    api.script("Job", JOB, nothing, finished("Failed", "DeadlineExceeded"))
+    with pytest.raises(RunFailed, match="took longer than it may"):
+        run(cluster, said)
+
+
+def test_a_job_that_nobody_runs_ends_at_its_deadline(api, cluster, said, monkeypatch):
+    monkeypatch.setattr(runs, "_MARGIN_S", -1800)
+    with pytest.raises(RunFailed, match=r"neither ended nor failed.*controller"):
+        run(cluster, said)
+
+
+def test_a_job_that_is_deleted_meanwhile_is_said(api, cluster, said):
+    api.script("Job", JOB, nothing, None)
+    with pytest.raises(RunFailed, match="was deleted while it ran; run this again"):
+        run(cluster, said)
+
+
+@pytest.mark.parametrize("reason", ["ImagePullBackOff", "CreateContainerConfigError", "CrashLoopBackOff"])
+def test_a_pod_without_hope_ends_the_wait(api, cluster, said, reason):
+    pod(api, waiting={"reason": reason, "message": "no such thing"})
+    with pytest.raises(RunFailed, match=f"can't run: {reason}: no such thing; "):
+        run(cluster, said)
+
+
+def test_an_image_that_comes_after_all_is_waited_for(api, cluster, said):
+    pod(api, waiting={"reason": "ErrImagePull"})
+
+    def better(job):
+        pod(api, "done")
+        finished("Complete")(job)
+
+    api.script("Job", JOB, nothing, better)
+    assert runs.run(cluster, render.run(SETTINGS, "train"), said.append, poll_s=0.001, grace_s=60) == "done"
+
+
+def test_a_quota_that_lets_no_pod_in_is_said(api, cluster, said):
+    api.put(
+        "Event",
+        "e",
+        NAMESPACE,
+        involvedObject={"kind": "Job", "name": JOB},
+        type="Warning",
+        reason="FailedCreate",
+        message="pods is forbidden: exceeded quota: small",
+    )
+    with pytest.raises(RunFailed, match=r"can't run: .*FailedCreate: pods is forbidden: exceeded quota"):
+        run(cluster, said)
+
+
+def test_a_pod_that_fits_nowhere_is_said_while_it_waits(api, cluster, said):
+    pod(api, "done")
+    status = api.the("Pod", POD)["status"]
+    status["phase"] = "Pending"
+    status["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "Insufficient memory"}
+    ]
+    api.script("Job", JOB, nothing, finished("Complete"))
+    run(cluster, said)
+    assert f"{JOB}: {POD} Pending (Unschedulable: Insufficient memory)" in said
+
+
+def test_the_finished_job_of_a_run_before_is_replaced(api, cluster, said):
+    old = api.put("Job", JOB, NAMESPACE, metadata={"uid": "old"})
+    finished("Failed")(old)
+    pod(api, "done")
+
+    def end(job):
+        assert "uid" not in job["metadata"]
+        finished("Complete")(job)
+
+    # Read to see that it has finished, and as what is deleted; then it is the new one.
+    api.script("Job", JOB, nothing, nothing, end)
+    assert run(cluster, said) == "done"
+
+
+def test_a_job_that_still_runs_is_left_alone(api, cluster, said):
+    api.put("Job", JOB, NAMESPACE, metadata={"uid": "old"})
+    with pytest.raises(RunFailed, match="is still running; wait for it, or end it with `kubectl"):
+        run(cluster, said)
+    assert api.the("Job", JOB)["metadata"]["uid"] == "old"
+
+
+def test_a_refused_job_is_said(api, cluster, said):
+    api.fail("PATCH", f"/jobs/{JOB}", 422, "spec.template: field is immutable")
+    with pytest.raises(Refused, match=f"Job {NAMESPACE}/{JOB} could not be applied: .*immutable"):
+        run(cluster, said)
+
+
+def test_the_tag_of_a_run_before_is_read_again(api, cluster):
+    assert runs.succeeded(cluster, JOB, NAMESPACE) is None
+    finished("Complete")(api.put("Job", JOB, NAMESPACE))
+    pod(api, "extractive-qa:abc")
+    assert runs.succeeded(cluster, JOB, NAMESPACE) == "extractive-qa:abc"

@@ -1,0 +1,140 @@
+"""The whole path, as it is typed, on the cluster that KUBECONFIG names, in namespaces of its own.
+
+Image and registry come from the environment, as for every deployment: QNA_DEPLOY_REGISTRY, QNA_DEPLOY_SERVING_IMAGE
+and so on. With QNA_DEPLOY_TRAINING_IMAGE the serving image is trained and built on the cluster first; without, it has
+to be in the registry. QNA_E2E_KEEP=1 leaves everything where it is. Events and logs go to runs/e2e.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+
+from deploy import settings
+from deploy.cluster import Cluster
+from deploy.errors import DeployError
+from tests.commands import ROOT
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(5400)]
+
+CAPTURED = ROOT / "runs/e2e"
+NOWHERE = "sha256:" + "0" * 64
+GONE_S = 120
+
+
+@pytest.fixture(scope="module")
+def flags():
+    """Namespaces, a port and a volume that are nobody else's."""
+    if not os.environ.get("KUBECONFIG"):
+        pytest.skip("no cluster: set KUBECONFIG to the file that names one")
+    if not os.environ.get(settings.variable("registry")):
+        pytest.skip("no registry: set QNA_DEPLOY_REGISTRY and QNA_DEPLOY_SERVING_IMAGE to where the image is")
+    own = secrets.token_hex(3)
+    chosen = {
+        "training-namespace": f"qna-e2e-{own}-training",
+        "serving-namespace": f"qna-e2e-{own}-serving",
+        "volume": f"qna-e2e-{own}",
+        "storage-path": f"/tmp/qna-e2e-{own}",
+        "node-port": str(30100 + secrets.randbelow(2600)),
+        "rollout-deadline-s": "300",
+    }
+    words = [word for name, value in chosen.items() for word in (f"--{name}", value)]
+    yield words
+    cluster = Cluster.connect()
+    namespaces = [chosen["training-namespace"], chosen["serving-namespace"]]
+    capture(cluster, namespaces)
+    if os.environ.get("QNA_E2E_KEEP") != "1":
+        assert deploy("delete", "--yes", "--purge", flags=words).returncode == 0
+        deadline = time.monotonic() + GONE_S
+        while any(cluster.get("Namespace", name) for name in namespaces) and time.monotonic() < deadline:
+            time.sleep(1)
+        assert not [name for name in namespaces if cluster.get("Namespace", name)]
+
+
+def deploy(*words, flags):
+    """Run `python -m deploy` as a person does."""
+    command = [sys.executable, "-m", "deploy", *words, *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=5000)
+    CAPTURED.mkdir(parents=True, exist_ok=True)
+    with (CAPTURED / "commands.log").open("a", encoding="utf-8") as log:
+        log.write(f"$ python -m deploy {' '.join(words)}\n{done.stdout}{done.stderr}(exit code {done.returncode})\n\n")
+    return done
+
+
+def capture(cluster, namespaces):
+    """Keep what the cluster says of it: events, pods, and the logs of all containers."""
+    for namespace in namespaces:
+        folder = CAPTURED / namespace
+        folder.mkdir(parents=True, exist_ok=True)
+        pods = cluster.find("Pod", namespace)
+        for kind, found in (("events", cluster.find("Event", namespace)), ("pods", pods)):
+            (folder / f"{kind}.json").write_text(json.dumps(found, indent=1))
+        for pod in pods:
+            for container in pod["spec"]["containers"]:
+                name = pod["metadata"]["name"]
+                with suppress(DeployError):
+                    lines = cluster.log(name, container["name"], namespace, tail=2000)
+                    (folder / f"{name}.log").write_text("\n".join(line.text for line in lines))
+
+
+@pytest.fixture(scope="module")
+def image(flags):
+    """Flags that name the image: as it was built here, or as the environment says."""
+    if not os.environ.get(settings.variable("training_image")):
+        return flags
+    trained = deploy("train", flags=flags)
+    assert trained.returncode == 0, trained.stderr[-4000:]
+    assert trained.stdout.startswith("extractive-qa:")
+    built = deploy("build", flags=flags)
+    assert built.returncode == 0, built.stderr[-4000:]
+    return [*flags, "--digest", built.stdout.strip()]
+
+
+def test_the_cluster_is_ready(flags):
+    done = deploy("preflight", flags=flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_image_proves_its_model(image):
+    done = deploy("verify", flags=image)
+    assert done.returncode == 0, done.stderr[-4000:]
+    report = json.loads(done.stdout)
+    assert report["model"].startswith("extractive-qa:")
+    assert report["files"] == 5
+
+
+def test_it_is_applied_and_answers(image):
+    done = deploy("apply", "--output", "json", flags=image)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert json.loads(done.stdout)["answer"]["answer"]
+    again = deploy("apply", "--output", "json", flags=image)
+    assert {one["action"] for one in json.loads(again.stdout)["applied"]} == {"unchanged"}
+
+
+def test_status_shows_it(image):
+    found = json.loads(deploy("status", "--output", "json", flags=image).stdout)
+    assert found["service"]["model"].startswith("extractive-qa:")
+    assert found["deployment"]["available"] >= 2
+    assert found["deployment"]["passed"] == found["deployment"]["revision"]
+
+
+def test_an_image_that_is_not_there_is_rolled_back(image):
+    done = deploy("apply", "--digest", NOWHERE, flags=[word for word in image if word not in ("--digest", image[-1])])
+    assert done.returncode == 6
+    assert "can't be rolled out: " in done.stderr
+    assert "rolled back to revision 1, the last that passed" in done.stderr
+    found = json.loads(deploy("status", "--output", "json", flags=image).stdout)
+    assert not found["deployment"]["image"].endswith(NOWHERE)
+    assert found["service"]["model"].startswith("extractive-qa:")
+
+
+def test_a_dry_run_of_the_server_finds_nothing_to_change(image):
+    done = deploy("apply", "--dry-run", "server", "--output", "json", flags=image)
+    assert {one["action"] for one in json.loads(done.stdout)["applied"]} <= {"unchanged", "configured"}
