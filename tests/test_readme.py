@@ -12,6 +12,7 @@ import pytest
 from bento_service.application import Settings
 from bento_service.schema import EXAMPLE_REQUEST, VERSION
 from bento_service.service import ExtractiveQA
+from deploy.__main__ import _parser as deploying
 from tests.commands import ROOT
 from training.__main__ import _parser
 
@@ -33,6 +34,12 @@ def test_make_knows_every_target(command):
 def test_training_takes_every_flag(command):
     words = shlex.split(command)
     _parser().parse_args(words[words.index("training") + 1 :])
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m deploy" in c and "--help" not in c])
+def test_deploy_takes_every_flag(command):
+    words = shlex.split(command)
+    deploying().parse_args(words[words.index("deploy") + 1 :])
 
 
 def test_the_curl_asks_the_contracts_example():

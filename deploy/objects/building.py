@@ -60,14 +60,7 @@ def _kaniko(
 
     The digest of what it pushed is the container's termination message.
     """
-    credentials = client.V1Volume(
-        name="registry",
-        secret=client.V1SecretVolumeSource(
-            secret_name=settings.registry_secret,
-            items=[client.V1KeyToPath(key=".dockerconfigjson", path="config.json")],
-            optional=True,  # a registry may take pushes from anyone
-        ),
-    )
+    secrets, secret_mounts = _credentials(settings)
     more = [f"--build-arg={argument}" for argument in settings.build_arguments]
     insecure = ["--insecure", "--insecure-pull"] if settings.registry_insecure else []
     return job(
@@ -88,6 +81,7 @@ def _kaniko(
                     "--digest-file=/dev/termination-log",
                     "--compressed-caching=false",  # layers go to the disk, not into memory
                     "--push-retry=3",
+                    "--log-format=text",
                 ],
                 env=env,
                 resources=resources(settings.build_cpu, settings.build_memory, settings.build_memory),
@@ -97,10 +91,23 @@ def _kaniko(
                     capabilities=client.V1Capabilities(drop=["ALL"], add=_CAPABILITIES),
                 ),
                 volume_mounts=[
-                    client.V1VolumeMount(name="registry", mount_path="/kaniko/.docker", read_only=True),
+                    *secret_mounts,
                     *mounts,
                 ],
             )
         ],
-        volumes=[credentials, *volumes],
+        volumes=[*secrets, *volumes],
     )
+
+
+def _credentials(settings: Settings) -> tuple[list[client.V1Volume], list[client.V1VolumeMount]]:
+    """Return the registry's credentials where Kaniko looks for them; nothing where none are used."""
+    if settings.registry_secret is None:
+        return [], []
+    source = client.V1SecretVolumeSource(
+        secret_name=settings.registry_secret,
+        items=[client.V1KeyToPath(key=".dockerconfigjson", path="config.json")],
+        optional=True,  # the registry says best what it misses
+    )
+    mount = client.V1VolumeMount(name="registry", mount_path="/kaniko/.docker", read_only=True)
+    return [client.V1Volume(name="registry", secret=source)], [mount]

@@ -248,6 +248,16 @@ def test_kaniko_hands_its_digest_over_and_keeps_memory_down():
         assert credentials["secret"]["items"] == [{"key": ".dockerconfigjson", "path": "config.json"}]
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_mount_has_its_volume_and_every_volume_its_source(variant):
+    for made in [*of_kind("Deployment", variant), *of_kind("Job", variant)]:
+        pod = made["spec"]["template"]["spec"]
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+        mounted = {mount["name"] for c in containers(pod) for mount in c.get("volumeMounts", [])}
+        assert mounted == set(volumes)
+        assert all("secretName" in volume["secret"] for volume in volumes.values() if "secret" in volume)
+
+
 def test_settings_reach_the_builds():
     said = arguments("kaniko-training-image-job", "everything else")
     assert f"--context=git://github.com/ashutoshj/extractive-qa#refs/heads/main#{'2' * 40}" in said

@@ -64,7 +64,8 @@ def deploy(*words, flags):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=5000)
     CAPTURED.mkdir(parents=True, exist_ok=True)
     with (CAPTURED / "commands.log").open("a", encoding="utf-8") as log:
-        log.write(f"$ python -m deploy {' '.join(words)}\n{done.stdout}{done.stderr}(exit code {done.returncode})\n\n")
+        log.write(f"$ python -m deploy {' '.join([*words, *flags])}\n{done.stdout}{done.stderr}")
+        log.write(f"(exit code {done.returncode})\n\n")
     return done
 
 
@@ -126,7 +127,7 @@ def test_status_shows_it(image):
 
 
 def test_an_image_that_is_not_there_is_rolled_back(image):
-    done = deploy("apply", "--digest", NOWHERE, flags=[word for word in image if word not in ("--digest", image[-1])])
+    done = deploy("apply", flags=[*image, "--digest", NOWHERE])
     assert done.returncode == 6
     assert "can't be rolled out: " in done.stderr
     assert "rolled back to revision 1, the last that passed" in done.stderr
