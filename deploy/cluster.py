@@ -170,14 +170,14 @@ class Cluster:
         )
         return applied
 
-    def annotate(self, kind: str, name: str, namespace: str, annotations: dict[str, str]) -> None:
-        """Set annotations and leave everything else alone."""
+    def merge(self, kind: str, name: str, namespace: str, change: dict[str, Any]) -> None:
+        """Change these fields and leave everything else alone."""
         self._request(
             "PATCH",
             _path(kind, namespace, name),
-            f"{described(kind, name, namespace)} could not be annotated",
-            {"fieldManager": f"{FIELD_MANAGER}-annotations"},
-            {"metadata": {"annotations": annotations}},
+            f"{described(kind, name, namespace)} could not be changed",
+            {"fieldManager": f"{FIELD_MANAGER}-merge"},
+            change,
             content_type="application/merge-patch+json",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from deploy import evidence, render
 from deploy.cluster import Cluster, described
@@ -13,9 +13,12 @@ from deploy.objects.common import SERVING, labels
 from deploy.objects.serving import DEPLOYMENT, PORT_NAME, SERVICE
 from deploy.settings import Settings
 
-PASSED = "extractive-qa/passed-revision"
-"""Annotation of the Deployment: its last revision that was available and answered."""
-_REVISION = "deployment.kubernetes.io/revision"
+PASSED = "extractive-qa/passed"
+"""Annotation of the Deployment: the template's hash of its last revision that was available and answered.
+
+Not the revision's number: rolled back to, a revision gets a new one.
+"""
+REVISION = "deployment.kubernetes.io/revision"
 _HASH = "pod-template-hash"
 _GRACE_S = 45
 _ANSWER_S = 60
@@ -23,6 +26,19 @@ QUESTION = {
     "question": "What does the service return?",
     "context": "The service returns a span of the context, with its exact character offsets.",
 }
+
+
+class Revision(NamedTuple):
+    """A revision that the cluster still has. hash: its template's; number: greater is newer."""
+
+    hash: str
+    number: int
+    template: dict[str, Any]
+
+    @property
+    def image(self) -> str:
+        """The image of its pods."""
+        return str(self.template["spec"]["containers"][0]["image"])
 
 
 class Rollout:
@@ -48,31 +64,29 @@ class Rollout:
 
         Raises RolloutFailed; then the last revision that passed, if there is another one, has been rolled out again.
         """
-        before = self._deployment()["metadata"].get("annotations", {}).get(PASSED)
+        passed = self._deployment()["metadata"].get("annotations", {}).get(PASSED)
         try:
+            self._wake()
             self.wait()
             answer = self.ask()
         except RolloutFailed as error:
-            raise RolloutFailed(f"{error}\n{self._back(before)}") from error
+            raise RolloutFailed(f"{error}\n{self._undo(passed)}") from error
         self._pass()
         return answer
 
     def back(self) -> str:
-        """Roll back to the last revision that passed before the present one did, and return its image.
+        """Roll back to the last revision that passed or, if that is the present one, to the one before.
 
-        Raises RolloutFailed when there is none, or when it does not answer either.
+        Returns its image. Raises RolloutFailed when there is none, or when it does not answer either.
         """
-        deployment = self._deployment()
-        now = deployment["metadata"].get("annotations", {}).get(_REVISION)
-        passed = deployment["metadata"].get("annotations", {}).get(PASSED)
-        earlier = [revision for revision in self._revisions() if revision != now]
-        if passed is not None and passed != now:
-            target = passed
-        elif earlier:
-            target = max(earlier, key=int)
-        else:
+        passed = self._deployment()["metadata"].get("annotations", {}).get(PASSED)
+        now = self._now()
+        others = [revision for revision in self._revisions() if revision.hash != now.hash]
+        if not others:
             raise RolloutFailed(f"{self._what} has no other revision to roll back to")
-        return self._to(target)
+        target = next((one for one in others if one.hash == passed), max(others, key=lambda one: one.number))
+        self._to(target)
+        return target.image
 
     def wait(self) -> None:
         """Wait until all replicas are the newest revision's and available. Raises RolloutFailed."""
@@ -121,47 +135,65 @@ class Rollout:
         return answer
 
     def _pass(self) -> None:
-        revision = self._deployment()["metadata"]["annotations"][_REVISION]
-        self._cluster.annotate("Deployment", DEPLOYMENT, self._namespace, {PASSED: revision})
+        self._cluster.merge(
+            "Deployment", DEPLOYMENT, self._namespace, {"metadata": {"annotations": {PASSED: self._now().hash}}}
+        )
 
-    def _back(self, passed: str | None) -> str:
+    def _wake(self) -> None:
+        """Give a Deployment that was scaled to nothing its least replicas: no HPA would."""
+        if self._deployment()["spec"].get("replicas") == 0:
+            least = self._settings.min_replicas
+            self._say(f"{DEPLOYMENT}: scaled from 0 to {least} replicas, since an HPA leaves 0 alone")
+            self._cluster.merge("Deployment", DEPLOYMENT, self._namespace, {"spec": {"replicas": least}})
+
+    def _undo(self, passed: str | None) -> str:
         """Undo a rollout that failed, and say what came of it."""
         if passed is None:
             return "nothing to roll back to: no revision has passed before"
-        if self._deployment()["metadata"]["annotations"].get(_REVISION) == passed:
-            return f"nothing was rolled back: this is revision {passed}, which had passed before"
         try:
-            return f"rolled back to revision {passed}, the last that passed, with {self._to(passed)}"
+            if self._now().hash == passed:
+                return "nothing was rolled back: this is the revision that had passed before"
+            target = next((revision for revision in self._revisions() if revision.hash == passed), None)
+            if target is None:
+                return "nothing was rolled back: the revision that had passed is not on the cluster any more"
+            self._to(target)
         except DeployError as error:
-            return f"rolling back to revision {passed} failed too: {error}"
+            return f"rolling back to the revision that had passed failed too: {error}"
+        return f"rolled back to revision {target.number}, the last that passed, with {target.image}"
 
-    def _to(self, revision: str) -> str:
-        """Roll a revision out again under its own template, wait for it, and return its image."""
-        template = self._revisions().get(revision)
-        if template is None:
-            raise RolloutFailed(f"{self._what} has no revision {revision} any more")
+    def _to(self, revision: Revision) -> None:
+        """Roll a revision out again under its own template, wait for it, ask it, and note that it passed."""
         (deployment,) = (
             made
             for objects in render.manifests(self._settings).values()
             for made in objects
             if made["kind"] == "Deployment"
         )
-        deployment["spec"]["template"] = template
+        deployment["spec"]["template"] = revision.template
         self._cluster.apply(deployment, force=True)
+        self._wake()
         self.wait()
         self.ask()
         self._pass()
-        return str(template["spec"]["containers"][0]["image"])
 
-    def _revisions(self) -> dict[str, dict[str, Any]]:
-        """Return the pod template of each revision that the cluster still has."""
-        found = {}
+    def _now(self) -> Revision:
+        """Return the revision that the Deployment is at."""
+        number = self._deployment()["metadata"].get("annotations", {}).get(REVISION)
+        for revision in self._revisions():
+            if str(revision.number) == number:
+                return revision
+        raise RolloutFailed(f"{self._what} has no ReplicaSet of its revision {number}; run this again")
+
+    def _revisions(self) -> list[Revision]:
+        """Return every revision that the cluster still has."""
+        found = []
         for owned in self._cluster.find("ReplicaSet", self._namespace, labels(SERVING)):
-            revision = owned["metadata"].get("annotations", {}).get(_REVISION)
+            number = owned["metadata"].get("annotations", {}).get(REVISION)
             template = owned["spec"]["template"]
             own = {name: value for name, value in template["metadata"]["labels"].items() if name != _HASH}
-            if revision is not None:
-                found[revision] = {"metadata": {"labels": own}, "spec": template["spec"]}
+            if number is not None:
+                plain = {"metadata": {"labels": own}, "spec": template["spec"]}
+                found.append(Revision(owned["metadata"]["labels"][_HASH], int(number), plain))
         return found
 
     def _deployment(self) -> dict[str, Any]:
@@ -172,12 +204,8 @@ class Rollout:
 
     def _newest_pods(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the pods of the revision that is being rolled out."""
-        revision = deployment["metadata"].get("annotations", {}).get(_REVISION)
-        hashes = {
-            owned["metadata"]["labels"].get(_HASH)
-            for owned in self._cluster.find("ReplicaSet", self._namespace, labels(SERVING))
-            if owned["metadata"].get("annotations", {}).get(_REVISION) == revision
-        }
+        number = deployment["metadata"].get("annotations", {}).get(REVISION)
+        hashes = {revision.hash for revision in self._revisions() if str(revision.number) == number}
         pods = self._cluster.find("Pod", self._namespace, labels(SERVING))
         return [pod for pod in pods if pod["metadata"]["labels"].get(_HASH) in hashes]
 

@@ -10,7 +10,7 @@ from deploy.errors import DeployError
 from deploy.objects.common import SERVING, labels
 from deploy.objects.scaling import AUTOSCALER
 from deploy.objects.serving import DEPLOYMENT, PORT_NAME, SERVICE
-from deploy.rollout import PASSED
+from deploy.rollout import PASSED, REVISION
 from deploy.settings import Settings
 
 
@@ -23,7 +23,7 @@ def status(cluster: Cluster, settings: Settings) -> dict[str, Any]:
     names = {DEPLOYMENT, AUTOSCALER, SERVICE, *(pod["metadata"]["name"] for pod in pods)}
     return {
         "service": _health(cluster, namespace),
-        "deployment": None if deployment is None else _deployment(deployment),
+        "deployment": None if deployment is None else _deployment(cluster, deployment),
         "autoscaler": None if scaler is None else _autoscaler(scaler),
         "pods": [{"name": pod["metadata"]["name"], "state": evidence.progress(pod)} for pod in pods],
         "events": evidence.events(cluster, namespace, names),
@@ -41,7 +41,7 @@ def table(found: dict[str, Any]) -> str:
     else:
         rows.append(("image", deployment["image"]))
         rows.append(("replicas", f"{deployment['available']} of {deployment['replicas']} available"))
-        rows.append(("revision", f"{deployment['revision']} (passed: {deployment['passed'] or 'none'})"))
+        rows.append(("revision", f"{deployment['revision']}, {'passed' if deployment['passed'] else 'not passed'}"))
     if scaler is not None:
         rows.append(("HPA", f"{scaler['min']} to {scaler['max']}, wants {scaler['desired']}"))
         rows.append(("CPU", f"{scaler['cpu_percent'] or 'unknown'} % of the request, {scaler['target']} % wanted"))
@@ -58,14 +58,20 @@ def _health(cluster: Cluster, namespace: str) -> dict[str, Any]:
     return {"model": health["model"]["tag"], "bento": health["bento"], "version": health["version"]}
 
 
-def _deployment(found: dict[str, Any]) -> dict[str, Any]:
-    annotations, state = found["metadata"].get("annotations", {}), found.get("status", {})
+def _deployment(cluster: Cluster, found: dict[str, Any]) -> dict[str, Any]:
+    about, state = found["metadata"], found.get("status", {})
+    revision = about.get("annotations", {}).get(REVISION)
+    hashes = [
+        owned["metadata"]["labels"].get("pod-template-hash")
+        for owned in cluster.find("ReplicaSet", about["namespace"], labels(SERVING))
+        if owned["metadata"].get("annotations", {}).get(REVISION) == revision
+    ]
     return {
         "image": found["spec"]["template"]["spec"]["containers"][0]["image"],
         "replicas": found["spec"].get("replicas"),
         "available": state.get("availableReplicas", 0),
-        "revision": annotations.get("deployment.kubernetes.io/revision"),
-        "passed": annotations.get(PASSED),
+        "revision": revision,
+        "passed": about.get("annotations", {}).get(PASSED) in hashes,
     }
 
 

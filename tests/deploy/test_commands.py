@@ -7,7 +7,8 @@ import pytest
 from deploy import rollout
 from deploy.__main__ import main
 from deploy.objects.common import SERVING, labels
-from tests.deploy.test_rollout import ANSWER, REVISION, available
+from deploy.rollout import REVISION
+from tests.deploy.test_rollout import ANSWER, available, replica_set
 
 DIGEST = "sha256:" + "1" * 64
 FLAGS = ["--registry", "registry.example", "--digest", DIGEST]
@@ -26,6 +27,7 @@ def answering(api, cluster, monkeypatch):
     def controller(deployment):
         available(deployment)
         deployment["metadata"].setdefault("annotations", {})[REVISION] = "1"
+        replica_set(api, "1", IMAGE)
 
     api.script("Deployment", "model-inference", *[controller] * 50)
     return api
@@ -68,7 +70,7 @@ def test_status_tells_what_runs(answering, capsys):
         "Bento": "extractive-qa:def",
         "image": IMAGE,
         "replicas": "2 of 2 available",
-        "revision": "1 (passed: 1)",
+        "revision": "1, passed",
         "HPA": "2 to 10, wants 2",
         "CPU": "3 % of the request, 5 % wanted",
         "pod": "model-inference-x Running",
@@ -83,14 +85,14 @@ def test_status_of_nothing_says_so(api, cluster, capsys):
 def test_delete_leaves_the_models(answering, capsys):
     main(["apply", *FLAGS])
     assert main(["delete", *FLAGS, "--yes"]) == 0
-    left = {(kind, name) for kind, _, name in answering.objects}
+    left = {(kind, name) for kind, _, name in answering.objects if kind != "ReplicaSet"}  # which a controller ends
     assert left == {
         ("Namespace", "training-model-env"),
         ("PersistentVolume", "train-model-pv"),
         ("PersistentVolumeClaim", "train-model-pvc"),
     }
     assert main(["delete", *FLAGS, "--yes", "--purge"]) == 0
-    assert not answering.objects
+    assert {kind for kind, _, _ in answering.objects} == {"ReplicaSet"}
 
 
 def test_delete_asks_first(answering, capsys, monkeypatch):

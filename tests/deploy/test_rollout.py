@@ -7,12 +7,11 @@ from deploy import render
 from deploy.apply import apply
 from deploy.errors import RolloutFailed
 from deploy.objects.common import SERVING, labels
-from deploy.rollout import PASSED, QUESTION, Rollout
+from deploy.rollout import PASSED, QUESTION, REVISION, Rollout
 from tests.deploy.api import DROP
 from tests.deploy.conftest import SETTINGS
 
 NAMESPACE, NAME = "serving-model-env", "model-inference"
-REVISION = "deployment.kubernetes.io/revision"
 ANSWER = {"answer": "a span", "confidence": 0.9, "start_pos": 20, "end_pos": 26}
 OLD_IMAGE = "registry.example/ada/reader@sha256:" + "2" * 64
 
@@ -52,7 +51,7 @@ def deployed(api, cluster):
     api.answers["/answer"] = ANSWER
     apply(cluster, itertools.chain(*render.manifests(SETTINGS).values()), lambda _: None)
     deployment = api.the("Deployment", NAME)
-    deployment["metadata"]["annotations"] = {REVISION: "2", PASSED: "1"}
+    deployment["metadata"]["annotations"] = {REVISION: "2", PASSED: "h1"}
     replica_set(api, "1", OLD_IMAGE)
     replica_set(api, "2", SETTINGS.serving_reference)
     return deployment
@@ -75,7 +74,7 @@ def recover(api):
 def test_what_is_available_and_answers_has_passed(api, cluster, said, deployed):
     api.script("Deployment", NAME, lambda _: None, lambda _: None, available)
     assert rollout(cluster, said).finish() == ANSWER
-    assert api.the("Deployment", NAME)["metadata"]["annotations"][PASSED] == "2"
+    assert api.the("Deployment", NAME)["metadata"]["annotations"][PASSED] == "h2"
     assert said[-1] == f"{NAME}: 2 of 2 replicas updated, 2 available"
 
 
@@ -164,10 +163,10 @@ def test_without_a_revision_that_passed_nothing_is_rolled_back(api, cluster, sai
     assert image(api) == SETTINGS.serving_reference
 
 
-def test_a_rollback_that_fails_is_said_too(api, cluster, said, deployed):
-    deployed["metadata"]["annotations"][PASSED] = "9"
+def test_a_revision_that_is_gone_is_said(api, cluster, said, deployed):
+    deployed["metadata"]["annotations"][PASSED] = "h9"
     api.script("Deployment", NAME, *[FAILURES["deadline"]] * 200)
-    with pytest.raises(RolloutFailed, match=r"rolling back to revision 9 failed too: .* has no revision 9 any more"):
+    with pytest.raises(RolloutFailed, match="the revision that had passed is not on the cluster any more"):
         rollout(cluster, said).finish()
 
 
@@ -190,14 +189,35 @@ def test_a_drop_while_it_is_watched_is_no_failure(api, cluster, said, deployed):
 
 
 def test_rolling_back_by_hand_goes_to_the_revision_before(api, cluster, said, deployed):
-    deployed["metadata"]["annotations"][PASSED] = "2"
+    deployed["metadata"]["annotations"][PASSED] = "h2"
     recover(api)
     assert rollout(cluster, said).back() == OLD_IMAGE
     assert image(api) == OLD_IMAGE
 
 
 def test_the_first_revision_has_nothing_before_it(api, cluster, said, deployed):
-    deployed["metadata"]["annotations"] = {REVISION: "2", PASSED: "2"}
+    deployed["metadata"]["annotations"] = {REVISION: "2", PASSED: "h2"}
     del api.objects["ReplicaSet", NAMESPACE, f"{NAME}-1"]
     with pytest.raises(RolloutFailed, match="no other revision"):
         rollout(cluster, said).back()
+
+
+def test_a_rollback_that_fails_is_said_too(api, cluster, said, deployed):
+    api.script("Deployment", NAME, *[FAILURES["deadline"]] * 500)
+    with pytest.raises(RolloutFailed, match=r"rolling back to the revision that had passed failed too: .*because"):
+        rollout(cluster, said).finish()
+
+
+def test_what_fails_again_after_it_had_passed_is_left(api, cluster, said, deployed):
+    deployed["metadata"]["annotations"][PASSED] = "h2"
+    api.script("Deployment", NAME, *[FAILURES["deadline"]] * 100)
+    with pytest.raises(RolloutFailed, match="this is the revision that had passed before"):
+        rollout(cluster, said).finish()
+
+
+def test_a_deployment_that_was_put_to_sleep_is_woken(api, cluster, said, deployed):
+    deployed["spec"]["replicas"] = 0
+    api.script("Deployment", NAME, *[lambda _: None] * 3, available)
+    assert rollout(cluster, said).finish() == ANSWER
+    assert api.the("Deployment", NAME)["spec"]["replicas"] == 2
+    assert said[0] == f"{NAME}: scaled from 0 to 2 replicas, since an HPA leaves 0 alone"

@@ -123,7 +123,7 @@ def test_status_shows_it(image):
     found = json.loads(deploy("status", "--output", "json", flags=image).stdout)
     assert found["service"]["model"].startswith("extractive-qa:")
     assert found["deployment"]["available"] >= 2
-    assert found["deployment"]["passed"] == found["deployment"]["revision"]
+    assert found["deployment"]["passed"] is True
 
 
 def test_an_image_that_is_not_there_is_rolled_back(image):
