@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from deploy.errors import SettingsError
 
@@ -115,6 +124,16 @@ class Settings(BaseModel):
     monitoring: Literal["none", "prometheus"] = Field(
         "none", description="prometheus: add a ServiceMonitor and a Grafana dashboard"
     )
+
+    @field_validator(
+        *("registry_secret", "digest", "git_commit", "git_secret", "ingress_class", "gateway", "storage_class"),
+        "kube_context",
+        mode="before",
+    )
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        """Read the word `none`, since a flag or variable can't be null."""
+        return None if value == "none" else value
 
     @model_validator(mode="after")
     def _agree(self) -> Settings:

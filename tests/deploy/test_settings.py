@@ -40,6 +40,11 @@ def test_words_are_split_as_a_shell_would(tmp_path):
     assert load(tmp_path, "train_arguments: [--epochs, '3']\n").train_arguments == ("--epochs", "3")
 
 
+def test_none_is_a_word(tmp_path):
+    assert load(tmp_path, environment={"QNA_DEPLOY_REGISTRY_SECRET": "none"}).registry_secret is None
+    assert load(tmp_path, monitoring="none").monitoring == "none"
+
+
 def test_a_digest_wins_over_the_tag(tmp_path):
     digest = "sha256:" + "0" * 64
     assert load(tmp_path, tag="one", digest=digest).serving_reference == f"docker.io/ashutoshj/qna_service@{digest}"
