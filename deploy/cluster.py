@@ -219,6 +219,12 @@ class Cluster:
         what = f"{described('Service', service, namespace)} did not answer {path}"
         return self._request("GET" if body is None else "POST", proxied, what, body=body)
 
+    def metrics(self, pod: str, port: int, namespace: str) -> str:
+        """Return a pod's own metrics, as Prometheus reads them."""
+        path = f"{_path('Pod', namespace, f'{pod}:{port}')}/proxy/metrics"
+        what = f"{described('Pod', pod, namespace)} did not answer /metrics"
+        return self._send("GET", path, what).data.decode()
+
     def log(
         self, pod: str, container: str, namespace: str, since: str | None = None, tail: int | None = None
     ) -> Iterator[Line]:

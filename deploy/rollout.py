@@ -140,10 +140,13 @@ class Rollout:
         )
 
     def _wake(self) -> None:
-        """Give a Deployment that was scaled to nothing its least replicas: no HPA would."""
-        if self._deployment()["spec"].get("replicas") == 0:
-            least = self._settings.min_replicas
-            self._say(f"{DEPLOYMENT}: scaled from 0 to {least} replicas, since an HPA leaves 0 alone")
+        """Give a new Deployment, or one that was scaled to nothing, its least replicas.
+
+        An HPA would do so for the new one, but only some time after this is over; 0 replicas it leaves alone.
+        """
+        replicas, least = self._deployment()["spec"].get("replicas", 1), self._settings.min_replicas
+        if replicas < least:
+            self._say(f"{DEPLOYMENT}: scaled from {replicas} to {least} replicas")
             self._cluster.merge("Deployment", DEPLOYMENT, self._namespace, {"spec": {"replicas": least}})
 
     def _undo(self, passed: str | None) -> str:

@@ -52,6 +52,7 @@ def deployed(api, cluster):
     apply(cluster, itertools.chain(*render.manifests(SETTINGS).values()), lambda _: None)
     deployment = api.the("Deployment", NAME)
     deployment["metadata"]["annotations"] = {REVISION: "2", PASSED: "h1"}
+    deployment["spec"]["replicas"] = 2
     replica_set(api, "1", OLD_IMAGE)
     replica_set(api, "2", SETTINGS.serving_reference)
     return deployment
@@ -178,7 +179,7 @@ def test_a_deployment_that_is_deleted_meanwhile_is_said(api, cluster, said, depl
 
 def test_a_rollout_that_takes_too_long_says_how_far_it_is(api, cluster, said, deployed):
     hasty = Rollout(cluster, SETTINGS.model_copy(update={"rollout_deadline_s": 0}), said.append, poll_s=0.001)
-    with pytest.raises(RolloutFailed, match=r"is not rolled out after 0 s \(0 of 1 replicas updated"):
+    with pytest.raises(RolloutFailed, match=r"is not rolled out after 0 s \(0 of 2 replicas updated"):
         hasty.wait()
 
 
@@ -215,9 +216,10 @@ def test_what_fails_again_after_it_had_passed_is_left(api, cluster, said, deploy
         rollout(cluster, said).finish()
 
 
-def test_a_deployment_that_was_put_to_sleep_is_woken(api, cluster, said, deployed):
-    deployed["spec"]["replicas"] = 0
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_there_are_the_least_replicas_before_it_is_waited_for(api, cluster, said, deployed, replicas):
+    deployed["spec"]["replicas"] = replicas
     api.script("Deployment", NAME, *[lambda _: None] * 3, available)
     assert rollout(cluster, said).finish() == ANSWER
     assert api.the("Deployment", NAME)["spec"]["replicas"] == 2
-    assert said[0] == f"{NAME}: scaled from 0 to 2 replicas, since an HPA leaves 0 alone"
+    assert said[0] == f"{NAME}: scaled from {replicas} to 2 replicas"
