@@ -101,6 +101,9 @@ class Settings(BaseModel):
     min_replicas: int = Field(2, ge=1, description="serving pods at least")
     max_replicas: int = Field(10, ge=1, description="serving pods at most")
     cpu_percent: int = Field(5, ge=1, le=100, description="share of the requested CPU that the HPA aims at")
+    scale_down_s: int = Field(
+        300, ge=0, le=3600, description="seconds whose greatest wish the HPA heeds before it removes pods"
+    )
     max_concurrency: int = Field(32, ge=1, description="requests in flight in a pod before more are answered 429")
     timeout_s: int = Field(60, ge=1, description="seconds before a request is answered 504")
     drain_s: int = Field(10, ge=1, description="seconds that a stopping pod still takes requests, until all know of it")

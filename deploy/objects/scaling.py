@@ -21,8 +21,8 @@ def objects(settings: Settings) -> list[Any]:
 def _autoscaler(settings: Settings) -> client.V2HorizontalPodAutoscaler:
     """Scale on CPU. The behaviour is Kubernetes' default, written out: a cluster may have another default.
 
-    Up at once, by the greater of 100 % and 4 pods each 15 s; down by the greatest wish of the last 300 s, as far as it
-    goes.
+    Up at once, by the greater of 100 % and 4 pods each 15 s; down by the greatest wish of the last
+    `scale_down_s` (300 s), as far as it goes.
     """
     cpu = client.V2ResourceMetricSource(
         name="cpu",
@@ -40,7 +40,7 @@ def _autoscaler(settings: Settings) -> client.V2HorizontalPodAutoscaler:
             max_replicas=settings.max_replicas,
             metrics=[client.V2MetricSpec(type="Resource", resource=cpu)],
             behavior=client.V2HorizontalPodAutoscalerBehavior(
-                scale_up=_rules(0, Percent=100, Pods=4), scale_down=_rules(300, Percent=100)
+                scale_up=_rules(0, Percent=100, Pods=4), scale_down=_rules(settings.scale_down_s, Percent=100)
             ),
         ),
     )
