@@ -1,4 +1,4 @@
-"""`python -m loadtest`: compare, curve. Tables on stdout; JSON and pictures in the output folder."""
+"""`python -m loadtest`: autoscale, run, compare, curve. Verdicts and tables on stdout, files in the output folder."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from typing import Any
 from bentoml.exceptions import BentoMLException
 
 from bento_service.errors import ArtifactError
-from loadtest import compare, curve, picture, questions
+from deploy.errors import DeployError
+from loadtest import autoscale, compare, curve, picture, questions, report, run, shapes, verdict
+from loadtest.watch import Sample
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 failure, 2 usage."""
+    """Run one command and return its exit code: 0 done and passed, 1 failure, 2 usage, 3 the verdict is no."""
     options = _parser().parse_args(arguments)
     try:
         options.output.mkdir(parents=True, exist_ok=True)
-        options.command(options)
-    except (ArtifactError, BentoMLException, OSError, RuntimeError, ValueError) as error:
+        passed = options.command(options)
+    except (ArtifactError, BentoMLException, DeployError, OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 0 if passed is None or passed else 3
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +50,41 @@ def _parser() -> argparse.ArgumentParser:
         help="python with loadtest/baseline/requirements.txt (%(default)s, made by `make compare`)",
     )
 
+    scaling = commands.add_parser("autoscale", parents=[common], help="load on a cluster, and whether it scaled")
+    scaling.set_defaults(command=_autoscale)
+    scaling.add_argument("--url", required=True, help="of the service: a node and its port, or the Ingress")
+    scaling.add_argument("--namespace", default="serving-model-env", help="of the service (%(default)s)")
+    scaling.add_argument("--port", type=int, default=5000, help="of its pods (%(default)s)")
+    scaling.add_argument("--context", help="of KUBECONFIG (its current one)")
+    usual = autoscale.Plan()
+    scaling.add_argument("--users", type=int, default=usual.users, help="at the top (%(default)s)")
+    scaling.add_argument("--base-users", type=int, default=usual.base_users, help="before (%(default)s)")
+    for name, text in (
+        ("baseline", "before the load"),
+        ("ramp", "until all users are there"),
+        ("hold", "at most, until the replicas are ready"),
+        ("scaled", "with all replicas"),
+        ("cool", "at most, until the replicas are gone"),
+    ):
+        default = getattr(usual, f"{name}_s")
+        scaling.add_argument(f"--{name}-s", type=float, default=default, help=f"seconds {text} (%(default)s)")
+    limits = verdict.Limits()
+    scaling.add_argument("--replicas", type=int, help="that are expected (the HPA's maximum)")
+    scaling.add_argument("--max-failures", type=int, default=limits.failures, help="(%(default)s)")
+    scaling.add_argument("--max-p95-ms", type=float, default=limits.p95_ms, help="while scaled (%(default)s)")
+    scaling.add_argument("--workers", type=int, default=1, help="processes that ask (%(default)s)")
+
+    plain = commands.add_parser("run", parents=[common], help="load on a URL, with thresholds")
+    plain.set_defaults(command=_run)
+    plain.add_argument("--url", required=True, help="of the service")
+    plain.add_argument(
+        "--shape", default="ramp:users=8,seconds=10,hold=50", help=f"{', '.join(shapes.SHAPES)}, as in %(default)s"
+    )
+    plain.add_argument("--max-failure-ratio", type=float, default=0.0, help="of all requests (%(default)s)")
+    plain.add_argument("--max-p95-ms", type=float, help="median over the run")
+    plain.add_argument("--min-rate", type=float, help="requests a second")
+    plain.add_argument("--workers", type=int, default=1, help="processes that ask (%(default)s)")
+
     cost = commands.add_parser("curve", parents=[common], help="time by context length and by batch size")
     cost.set_defaults(command=_curve)
     return parser
@@ -71,6 +108,62 @@ def _curve(options: argparse.Namespace) -> None:
     _write(options.output / "curve.json", report)
     picture.curve(report, options.output / "curve.png")
     print(curve.table(report))
+
+
+def _autoscale(options: argparse.Namespace) -> bool:
+    from deploy.cluster import Cluster
+    from loadtest.watch import Watch
+
+    plan = autoscale.Plan(
+        users=options.users,
+        base_users=options.base_users,
+        baseline_s=options.baseline_s,
+        ramp_s=options.ramp_s,
+        hold_s=options.hold_s,
+        scaled_s=options.scaled_s,
+        cool_s=options.cool_s,
+        replicas=options.replicas,
+        workers=options.workers,
+    )
+    watch = Watch(Cluster.connect(options.context), options.namespace, options.port)
+    done = autoscale.autoscale(options.url, watch, plan, options.output, _live, tuple(options.data))
+    limits = verdict.Limits(options.replicas, options.max_failures, options.max_p95_ms)
+    checks = verdict.judge(done.samples, done.shares, limits, watch.requested())
+    about = {"url": options.url, "seconds": done.ended, "answered by each pod": done.shares, "errors": done.errors}
+    return _conclude(options, "Autoscaling", done.samples, checks, about)
+
+
+def _run(options: argparse.Namespace) -> bool:
+    stages = shapes.parse(options.shape)
+    samples, errors = run.run(
+        options.url, stages, options.output, _live, workers=options.workers, data=tuple(options.data)
+    )
+    thresholds = run.Thresholds(options.max_failure_ratio, options.max_p95_ms, options.min_rate)
+    about = {"url": options.url, "shape": options.shape, "errors": errors}
+    return _conclude(options, "Load", samples, run.judge(samples, thresholds), about)
+
+
+def _conclude(
+    options: argparse.Namespace, title: str, samples: list[Sample], checks: list[verdict.Check], about: dict[str, Any]
+) -> bool:
+    """Write the report, print the verdict, and return it."""
+    report.write(options.output, title, samples, checks, about)
+    print(report.table(checks))
+    print(f"{options.output / 'report.html'} has the whole", file=sys.stderr)
+    return all(check.passed for check in checks)
+
+
+def _live(sample: Sample) -> None:
+    """Say how it is now, in a line that takes the place of the one before on a terminal."""
+    scaler, p95 = sample.autoscaler, sample.p95_ms
+    pods = f"  {len(sample.pods)} ready"
+    replicas = "" if scaler is None else f"{pods}, {scaler.desired} wanted, CPU {scaler.cpu_percent} %"
+    line = (
+        f"{sample.second:6.0f} s  {sample.stage:9}  {sample.users:4} users  {sample.rate:7.1f}/s  "
+        f"{sample.failures} failed  p95 {'-' if p95 is None else round(p95)} ms{replicas}"
+    )
+    end = "\r" if sys.stderr.isatty() else "\n"
+    print(f"{line:118}"[:118] if end == "\r" else line, end=end, file=sys.stderr, flush=True)
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loadtest.watch import Sample
 
 
 def comparison(report: dict[str, Any], path: Path) -> None:
@@ -47,3 +51,42 @@ def curve(report: dict[str, Any], path: Path) -> None:
         panel.grid(visible=True, which="both", alpha=0.2)
         panel.legend()
     figure.savefig(path, dpi=110)
+
+
+def timeline(samples: Sequence[Sample], path: Path) -> None:
+    """Draw load, replicas and latency over time, with the stages behind them."""
+    from matplotlib.figure import Figure
+
+    seconds = [sample.second for sample in samples]
+    watched = any(sample.autoscaler is not None for sample in samples)
+    figure = Figure(figsize=(11, 8 if watched else 5.5), layout="constrained")
+    panels = figure.subplots(3 if watched else 2, 1, sharex=True)
+    load, latency = panels[0], panels[-1]
+    load.plot(seconds, [sample.rate for sample in samples], label="requests a second")
+    load.plot(seconds, [sample.users for sample in samples], ":", label="users")
+    load.set_ylabel("load")
+    if watched:
+        replicas = panels[1]
+        wanted = [sample.autoscaler.desired if sample.autoscaler else None for sample in samples]
+        replicas.step(seconds, [len(sample.pods) for sample in samples], where="post", label="ready pods")
+        replicas.step(seconds, _gaps(wanted), "--", where="post", label="wanted by the HPA")
+        replicas.set_ylabel("replicas")
+        replicas.set_ylim(bottom=0)
+    latency.plot(seconds, _gaps([sample.p95_ms for sample in samples]), label="p95")
+    latency.plot(seconds, _gaps([sample.p50_ms for sample in samples]), label="p50")
+    latency.set_ylabel("latency (ms)")
+    latency.set_xlabel("seconds")
+    begins = {sample.stage: sample.second for sample in reversed(samples)}
+    for panel in panels:
+        panel.grid(visible=True, alpha=0.2)
+        panel.legend(loc="upper left", fontsize=8)
+        for second in begins.values():
+            panel.axvline(second, color="grey", linewidth=0.6)
+    for stage, second in begins.items():
+        load.annotate(stage, (second, 1.02), xycoords=("data", "axes fraction"), fontsize=8, color="grey")
+    figure.savefig(path, dpi=110)
+
+
+def _gaps(values: Sequence[float | None]) -> list[float]:
+    """Leave a gap where nothing is known."""
+    return [float("nan") if value is None else float(value) for value in values]

@@ -50,3 +50,28 @@ def of_length(questions: Sequence[Question], characters: int) -> Question:
     contexts = " ".join(question.context for question in questions)
     repeated = f"{contexts} " * (characters // len(contexts) + 1)
     return Question(questions[0].question, repeated[:characters])
+
+
+LONG_CHARACTERS = 6_000
+"""Of a long context: some five windows."""
+
+
+def kinds(paths: Sequence[Path]) -> dict[str, list[dict[str, object]]]:
+    """Return requests by kind: short and long contexts, and unanswerable questions. Raises OSError or ValueError.
+
+    A long context is the question's own with others before it, so that the answer is in its last part.
+    """
+    answerable = load(paths, count=1_000_000)
+    before = of_length(answerable, LONG_CHARACTERS).context
+    return {
+        "short": [{"question": found.question, "context": found.context} for found in answerable],
+        "long": [{"question": found.question, "context": f"{before} {found.context}"} for found in answerable],
+        "unanswerable": [
+            {"question": asked["question"], "context": paragraph["context"], "allow_no_answer": True}
+            for path in paths
+            for article in json.loads(path.read_bytes())["data"]
+            for paragraph in article["paragraphs"]
+            for asked in paragraph["qas"]
+            if not asked["answers"]
+        ],
+    }

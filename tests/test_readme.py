@@ -13,6 +13,7 @@ from bento_service.application import Settings
 from bento_service.schema import EXAMPLE_REQUEST, VERSION
 from bento_service.service import ExtractiveQA
 from deploy.__main__ import _parser as deploying
+from loadtest.__main__ import _parser as loading
 from tests.commands import ROOT
 from training.__main__ import _parser
 
@@ -40,6 +41,12 @@ def test_training_takes_every_flag(command):
 def test_deploy_takes_every_flag(command):
     words = shlex.split(command)
     deploying().parse_args(words[words.index("deploy") + 1 :])
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m loadtest" in c])
+def test_loadtest_takes_every_flag(command):
+    words = shlex.split(command)
+    loading().parse_args(words[words.index("loadtest") + 1 :])
 
 
 def test_the_curl_asks_the_contracts_example():

@@ -1,0 +1,83 @@
+"""Users that ask realistic questions and check every answer: `locust -f loadtest/locustfile.py --host URL`.
+
+Works with the web UI, with `--headless`, and with `--master` and `--worker`. From the environment:
+
+QNA_LOAD_DATA     files in SQuAD JSON, separated by spaces (the embedded sample)
+QNA_LOAD_WEIGHTS  how often each kind is asked (short=8,long=1,unanswerable=1)
+QNA_LOAD_SHAPE    a shape of loadtest/shapes.py, such as ramp:users=50,seconds=60 (what the UI or the flags say)
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+from locust import FastHttpUser, LoadTestShape, between, task
+
+from loadtest import questions, shapes
+
+RECYCLE = 10
+"""Requests after which a user connects anew: a connection that is kept pins its user to one pod."""
+WEIGHTS = {"short": 8, "long": 1, "unanswerable": 1}
+
+
+def _weights(text: str) -> dict[str, int]:
+    return WEIGHTS | {name: int(weight) for name, weight in (word.split("=") for word in text.split(",") if word)}
+
+
+def _bodies() -> list[tuple[str, dict[str, Any]]]:
+    """Return kinds and requests, each kind as often as its weight says."""
+    paths = [Path(word) for word in os.environ.get("QNA_LOAD_DATA", "").split()] or questions.SAMPLE
+    kinds = questions.kinds(paths)
+    weights = _weights(os.environ.get("QNA_LOAD_WEIGHTS", ""))
+    drawn = random.Random(3)  # noqa: S311  # no secret
+    asked = [kind for kind, weight in weights.items() for _ in range(weight * 100) if kinds.get(kind)]
+    drawn.shuffle(asked)
+    turns = {kind: itertools.cycle(found) for kind, found in kinds.items()}
+    return [(kind, next(turns[kind])) for kind in asked]
+
+
+class Asker(FastHttpUser):
+    """Asks one question after the other, with the pauses of somebody who reads the answers."""
+
+    wait_time = between(0.05, 0.2)
+    _requests = _bodies()
+    _users = itertools.count()
+
+    def on_start(self) -> None:
+        """Begin somewhere else than the other users do."""
+        start = next(self._users) * 97 % len(self._requests)
+        self._turns = itertools.cycle(self._requests[start:] + self._requests[:start])
+        self._count = 0
+
+    @task
+    def ask(self) -> None:
+        """Ask the next question; what is no span of its context is a failure."""
+        kind, body = next(self._turns)
+        self._count += 1
+        headers = {"Connection": "close"} if self._count % RECYCLE == 0 else {}
+        with self.client.post(
+            "/answer", name=f"/answer {kind}", json=body, headers=headers, catch_response=True
+        ) as response:
+            if response.status_code != 200:
+                response.failure(f"status {response.status_code}")
+                return
+            found = response.json()
+            if body["context"][found["start_pos"] : found["end_pos"]] != found["answer"]:
+                response.failure("not a span of the context")
+
+
+if os.environ.get("QNA_LOAD_SHAPE"):
+
+    class Shape(LoadTestShape):
+        """The shape that the environment names."""
+
+        _walk = shapes.Walk(shapes.parse(os.environ["QNA_LOAD_SHAPE"]))
+
+        def tick(self) -> tuple[int, float] | None:
+            """Return users and spawn rate; None at the end."""
+            now = self._walk.tick()
+            return None if now is None else (now.users, now.spawn_rate)

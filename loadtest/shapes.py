@@ -1,0 +1,113 @@
+"""How many users there are, and when: stages that are validated, and a walk through them by a clock that is given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A time with so many users.
+
+    users: at its end. seconds: how long it lasts; with `until`, at most. ramp_s: of these, how long it takes from the
+    stage before's users to its own. until: ends the stage as soon as it says so. Raises ValueError for a stage that
+    can't be.
+    """
+
+    name: str
+    users: int
+    seconds: float
+    ramp_s: float = 0.0
+    until: Callable[[], bool] | None = None
+
+    def __post_init__(self) -> None:
+        if self.users < 0:
+            raise ValueError(f"stage {self.name}: {self.users} users; there can't be fewer than none")
+        if self.seconds <= 0:
+            raise ValueError(f"stage {self.name}: lasts {self.seconds} s; give it a time above 0")
+        if not 0 <= self.ramp_s <= self.seconds:
+            raise ValueError(f"stage {self.name}: a ramp of {self.ramp_s} s does not fit into its {self.seconds} s")
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What there should be now. spawn_rate: users that come or go a second."""
+
+    stage: str
+    users: int
+    spawn_rate: float
+
+
+class Walk:
+    """Goes through stages, one after the other, from the first tick on."""
+
+    def __init__(self, stages: Sequence[Stage], clock: Callable[[], float] = time.monotonic) -> None:
+        if not stages:
+            raise ValueError("a shape needs a stage at least")
+        self._stages, self._clock = list(stages), clock
+        self._before = 0  # users of the stage before
+        self._begun: float | None = None
+        self.ended: dict[str, float] = {}
+        """Seconds that each stage that is over has lasted."""
+
+    def tick(self) -> Tick | None:
+        """Return what there should be now; None when the last stage is over."""
+        now = self._clock()
+        self._begun = now if self._begun is None else self._begun
+        while self._stages:
+            stage, lasted = self._stages[0], now - self._begun
+            if lasted < stage.seconds and not (stage.until is not None and stage.until()):
+                return self._within(stage, lasted)
+            self.ended[stage.name] = min(lasted, stage.seconds)
+            # A tick that comes late takes nothing from the next stage, unless this one was cut short.
+            self._begun = self._begun + stage.seconds if lasted >= stage.seconds else now
+            self._before = stage.users
+            del self._stages[0]
+        return None
+
+    def _within(self, stage: Stage, lasted: float) -> Tick:
+        change = stage.users - self._before
+        share = min(1.0, lasted / stage.ramp_s) if stage.ramp_s else 1.0
+        rate = abs(change) / stage.ramp_s if stage.ramp_s else abs(change)
+        return Tick(stage.name, self._before + round(change * share), max(1.0, rate))
+
+
+def steps(users: int, step: int, seconds: float) -> list[Stage]:
+    """Add `step` users each `seconds`, up to `users`."""
+    if step < 1:
+        raise ValueError(f"a step of {step} users leads nowhere; give 1 at least")
+    counts = [*range(step, users, step), users]
+    return [Stage(f"step {count}", count, seconds) for count in counts]
+
+
+def ramp(users: int, seconds: float, hold: float = 60) -> list[Stage]:
+    """Rise to `users` over `seconds`, and stay for `hold` seconds."""
+    return [Stage("ramp", users, seconds, ramp_s=seconds), Stage("hold", users, hold)]
+
+
+def spike(users: int, base: int = 1, seconds: float = 30, rest: float = 60) -> list[Stage]:
+    """Jump from `base` to `users` for `seconds`, with `rest` seconds before and after."""
+    return [Stage("before", base, rest), Stage("spike", users, seconds), Stage("after", base, rest)]
+
+
+def soak(users: int, seconds: float) -> list[Stage]:
+    """Keep `users` for `seconds`."""
+    return [Stage("soak", users, seconds)]
+
+
+SHAPES: dict[str, Callable[..., list[Stage]]] = {"steps": steps, "ramp": ramp, "spike": spike, "soak": soak}
+
+
+def parse(text: str) -> list[Stage]:
+    """Read a shape as it is typed, such as `steps:users=20,step=5,seconds=30`. Raises ValueError."""
+    name, _, words = text.partition(":")
+    if name not in SHAPES:
+        raise ValueError(f"there is no shape {name}; there is {', '.join(SHAPES)}")
+    try:
+        values = dict(word.split("=") for word in words.split(",") if word)
+        whole = ("users", "step", "base")
+        return SHAPES[name](**{key: int(v) if key in whole else float(v) for key, v in values.items()})
+    except TypeError as error:
+        raise ValueError(f"shape {text}: {error}; write it as steps:users=20,step=5,seconds=30") from error

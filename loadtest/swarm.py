@@ -1,0 +1,116 @@
+"""Locust in a process of its own, driven by its web API: users come and go as they are told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtest import processes
+
+ROOT = Path(__file__).parent.parent
+LOCUSTFILE = "loadtest/locustfile.py"
+_START_S = 60
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What Locust counts. requests and failures: since the start; rate (a second) and latencies: of late (ms)."""
+
+    users: int
+    requests: int
+    failures: int
+    rate: float
+    p50_ms: float | None
+    p95_ms: float | None
+    errors: dict[str, int]
+
+
+class Swarm:
+    """A running Locust."""
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._url, self._process, self._log = url, process, log
+        self._users = 0
+
+    def resize(self, users: int, spawn_rate: float) -> None:
+        """Have so many users, from now on. Raises RuntimeError when Locust has ended."""
+        if users == self._users:
+            return
+        if users == 0:
+            self._request("/stop", {})
+        else:
+            self._request("/swarm", {"user_count": str(users), "spawn_rate": str(spawn_rate)})
+        self._users = users
+
+    def figures(self) -> Figures:
+        """Return what has come of it. Raises RuntimeError when Locust has ended."""
+        found = self._request("/stats/requests")
+        total = found["stats"][-1]
+        late = found.get("current_response_time_percentiles", {})
+        return Figures(
+            users=found["user_count"],
+            requests=total["num_requests"],
+            failures=total["num_failures"],
+            rate=total["current_rps"],
+            p50_ms=late.get("response_time_percentile_0.5"),
+            p95_ms=late.get("response_time_percentile_0.95"),
+            errors={error["error"]: error["occurrences"] for error in found["errors"]},
+        )
+
+    def _request(self, path: str, form: dict[str, str] | None = None) -> Any:
+        data = None if form is None else urllib.parse.urlencode(form).encode()
+        try:
+            with urllib.request.urlopen(f"{self._url}{path}", data, timeout=10) as response:  # noqa: S310  # our own
+                return json.load(response)
+        except (urllib.error.URLError, OSError, ValueError) as error:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"locust ended with {self._process.returncode}; see {self._log}") from error
+            raise RuntimeError(f"locust does not answer ({error}); see {self._log}") from error
+
+
+@contextmanager
+def swarm(host: str, log: Path, workers: int = 1, data: tuple[Path, ...] = ()) -> Iterator[Swarm]:
+    """Run Locust against a host, without users at first. workers: processes that ask."""
+    port = processes.free_port()
+    words = ["-f", LOCUSTFILE, "--host", host, "--web-host", "127.0.0.1", "--web-port", str(port)]
+    words += ["--processes", str(workers)] if workers > 1 else []
+    env = {**os.environ, "QNA_LOAD_SHAPE": ""} | ({"QNA_LOAD_DATA": " ".join(map(str, data))} if data else {})
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "locust", *words],
+            cwd=ROOT,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    running = Swarm(f"http://127.0.0.1:{port}", process, log)
+    try:
+        _wait(running, process)
+        yield running
+    finally:
+        processes.stop(process)
+
+
+def _wait(running: Swarm, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            running.figures()
+        except RuntimeError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return

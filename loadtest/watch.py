@@ -1,0 +1,130 @@
+"""What a cluster does under load, once a second: the autoscaler, the pods, and the requests that each got."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kubernetes.utils.quantity import parse_quantity
+
+from deploy.cluster import Cluster
+from deploy.errors import DeployError, Refused
+from deploy.objects.common import SERVING, labels
+from deploy.objects.scaling import AUTOSCALER
+from deploy.objects.serving import DEPLOYMENT
+from loadtest.swarm import Figures
+
+_ANSWERED = re.compile(r'^bentoml_service_request_total\{[^}]*endpoint="/answer"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Autoscaler:
+    """What the HPA says. cpu_percent: of the request, over all pods; None while it reads `unknown`."""
+
+    minimum: int
+    maximum: int
+    target_percent: int
+    current: int
+    desired: int
+    cpu_percent: int | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One second. second: since the start. pods: CPU of each that is ready, in millicores; None where not known yet."""
+
+    second: float
+    stage: str
+    users: int
+    requests: int
+    failures: int
+    rate: float
+    p50_ms: float | None
+    p95_ms: float | None
+    autoscaler: Autoscaler | None = None
+    pods: dict[str, float | None] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+
+def sample(begun: float, stage: str, figures: Figures, watch: Watch | None) -> Sample:
+    """Take a sample; a cluster that does not answer for once leaves its part of it empty."""
+    taken = Sample(
+        second=round(time.monotonic() - begun, 1),
+        stage=stage,
+        users=figures.users,
+        requests=figures.requests,
+        failures=figures.failures,
+        # Once it has stopped, Locust repeats its last ones.
+        rate=round(figures.rate, 2) if figures.users else 0.0,
+        p50_ms=figures.p50_ms if figures.users else None,
+        p95_ms=figures.p95_ms if figures.users else None,
+    )
+    if watch is None:
+        return taken
+    with suppress(DeployError):
+        return Sample(**(vars(taken) | {"autoscaler": watch.autoscaler(), "pods": watch.pods()}))
+    return taken
+
+
+class Watch:
+    """The service's namespace on a cluster. port: of its pods."""
+
+    def __init__(self, cluster: Cluster, namespace: str, port: int) -> None:
+        self._cluster, self._namespace, self._port = cluster, namespace, port
+
+    def autoscaler(self) -> Autoscaler:
+        """Return what the HPA says. Raises DeployError when there is none, or no cluster."""
+        found = self._cluster.get("HorizontalPodAutoscaler", AUTOSCALER, self._namespace)
+        if found is None:
+            raise Refused(f"there is no HPA {self._namespace}/{AUTOSCALER}; run `python -m deploy apply` first", 404)
+        spec, state = found["spec"], found.get("status", {})
+        current = [m["resource"]["current"] for m in state.get("currentMetrics") or [] if m.get("type") == "Resource"]
+        return Autoscaler(
+            minimum=spec["minReplicas"],
+            maximum=spec["maxReplicas"],
+            target_percent=spec["metrics"][0]["resource"]["target"]["averageUtilization"],
+            current=state.get("currentReplicas", 0),
+            desired=state.get("desiredReplicas", 0),
+            cpu_percent=current[0].get("averageUtilization") if current else None,
+        )
+
+    def pods(self) -> dict[str, float | None]:
+        """Return the pods that are ready, with the CPU they use (millicores)."""
+        found = self._cluster.find("Pod", self._namespace, labels(SERVING))
+        used: dict[str, float] = {}
+        with suppress(DeployError):  # metrics come late, and may be away for a while
+            for measured in self._cluster.find("PodMetrics", self._namespace):
+                cores = [parse_quantity(c["usage"]["cpu"]) for c in measured["containers"]]  # type: ignore[no-untyped-call]
+                used[measured["metadata"]["name"]] = float(sum(cores) * 1000)
+        return {name: used.get(name) for name in (pod["metadata"]["name"] for pod in found if _ready(pod))}
+
+    def requested(self) -> float:
+        """Return the CPU that a pod of the Deployment requests (millicores)."""
+        found = self._cluster.get("Deployment", DEPLOYMENT, self._namespace)
+        if found is None:
+            raise Refused(f"there is no Deployment {self._namespace}/{DEPLOYMENT}", 404)
+        containers = found["spec"]["template"]["spec"]["containers"]
+        cores = [parse_quantity(c["resources"]["requests"]["cpu"]) for c in containers]  # type: ignore[no-untyped-call]
+        return float(sum(cores) * 1000)
+
+    def answered(self, pods: dict[str, float | None]) -> dict[str, float]:
+        """Return how many requests each of these pods has answered since it started; one that is gone is left out."""
+        found = {}
+        for pod in pods:
+            with suppress(DeployError):
+                text = self._cluster.metrics(pod, self._port, self._namespace)
+                found[pod] = sum(map(float, _ANSWERED.findall(text)))
+        return found
+
+
+def _ready(pod: dict[str, Any]) -> bool:
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
