@@ -79,11 +79,12 @@ def timeline(samples: Sequence[Sample], path: Path) -> None:
     begins = {sample.stage: sample.second for sample in reversed(samples)}
     for panel in panels:
         panel.grid(visible=True, alpha=0.2)
-        panel.legend(loc="upper left", fontsize=8)
+        panel.legend(loc="upper right", fontsize=8)
         for second in begins.values():
             panel.axvline(second, color="grey", linewidth=0.6)
-    for stage, second in begins.items():
-        load.annotate(stage, (second, 1.02), xycoords=("data", "axes fraction"), fontsize=8, color="grey")
+    for row, (stage, second) in enumerate(sorted(begins.items(), key=lambda item: item[1])):
+        height = 1.02 + 0.07 * (row % 2)  # in two rows: short stages stand close together
+        load.annotate(stage, (second, height), xycoords=("data", "axes fraction"), fontsize=8, color="grey")
     figure.savefig(path, dpi=110)
 
 
