@@ -19,7 +19,7 @@ from locust import FastHttpUser, LoadTestShape, between, task
 
 from loadtest import questions, shapes
 
-RECYCLE = 10
+RECYCLE = 3
 """Requests after which a user connects anew: a connection that is kept pins its user to one pod."""
 WEIGHTS = {"short": 8, "long": 1, "unanswerable": 1}
 
