@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from kubernetes.utils.quantity import parse_quantity
 
+from deploy import autoscaling
 from deploy.cluster import Cluster
 from deploy.errors import DeployError, Refused
 from deploy.objects.serving import SERVICE
@@ -222,18 +223,15 @@ def _network_policies(cluster: Cluster, _settings: Settings) -> Iterator[Finding
 
 
 def _autoscaling(_cluster: Cluster, settings: Settings) -> Iterator[Finding]:
-    """Check that idle pods leave.
-
-    n pods stay while ceil(n x used / target) = n; the last step down, to the minimum m, needs used at most
-    target x m / (m + 1).
-    """
+    """Check that idle pods leave, by the HPA's own arithmetic."""
     target = _millicores(settings.cpu_request) * settings.cpu_percent / 100
-    most = target * settings.min_replicas / (settings.min_replicas + 1)
-    least = settings.min_replicas
+    most, least = autoscaling.idle_limit(target, settings.min_replicas), settings.min_replicas
     said = f"an idle pod uses up to {IDLE_MILLICORES}m; {least} replicas are reached below {most:.1f}m"
     arithmetic = f"{settings.cpu_percent} % of {settings.cpu_request}, times {least}/{least + 1}"
-    if most < IDLE_MILLICORES:
-        yield _warning(f"{said} ({arithmetic}): it would never scale down", "raise cpu_percent or cpu_request")
+    rest = autoscaling.settled(settings.max_replicas, IDLE_MILLICORES, target, least)
+    if rest > least:
+        said = f"{said} ({arithmetic}): {settings.max_replicas} would settle at {rest} for good"
+        yield _warning(said, "raise cpu_percent or cpu_request")
     else:
         yield _ok(said)
 

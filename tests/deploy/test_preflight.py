@@ -170,7 +170,7 @@ def test_the_arithmetic_of_scaling_down(ready, cluster):
     assert "below 8.3m" in found(cluster)["autoscaling"].said
     finding = found(cluster, HUB.model_copy(update={"cpu_request": "100m"}))["autoscaling"]
     assert finding.level is Level.WARNING
-    assert "below 3.3m (5 % of 100m, times 2/3): it would never scale down" in finding.said
+    assert "below 3.3m (5 % of 100m, times 2/3): 10 would settle at 10 for good" in finding.said
 
 
 def test_what_may_not_be_looked_at_is_a_warning(ready, cluster):
