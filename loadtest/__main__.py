@@ -128,8 +128,13 @@ def _autoscale(options: argparse.Namespace) -> bool:
     watch = Watch(Cluster.connect(options.context), options.namespace, options.port)
     done = autoscale.autoscale(options.url, watch, plan, options.output, _live, tuple(options.data))
     limits = verdict.Limits(options.replicas, options.max_failures, options.max_p95_ms)
-    checks = verdict.judge(done.samples, done.shares, limits, watch.requested())
-    about = {"url": options.url, "seconds": done.ended, "answered by each pod": done.shares, "errors": done.errors}
+    checks = verdict.judge(done.samples, limits, watch.requested())
+    about = {
+        "url": options.url,
+        "seconds": done.ended,
+        "answered by each pod": verdict.shares(done.samples),
+        "errors": done.errors,
+    }
     return _conclude(options, "Autoscaling", done.samples, checks, about)
 
 

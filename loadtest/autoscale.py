@@ -32,10 +32,9 @@ class Plan:
 
 @dataclass
 class Recording:
-    """What happened. shares: requests that each pod answered in the stage `scaled`; ended: seconds of each stage."""
+    """What happened. ended: seconds of each stage; errors: how often what went wrong."""
 
     samples: list[Sample] = field(default_factory=list)
-    shares: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
 
@@ -63,20 +62,12 @@ def autoscale(
         Stage(COOL, 0, plan.cool_s, until=back),
     ]
     with swarm(url, folder / "locust.log", plan.workers, data) as locusts:
-        walk, begun, stage = Walk(stages), time.monotonic(), ""
-        before: dict[str, float] = {}
+        walk, begun = Walk(stages), time.monotonic()
         while (tick := walk.tick()) is not None:
-            if tick.stage != stage:
-                if tick.stage == SCALED:
-                    before = watch.answered(watch.pods())
-                if stage == SCALED:
-                    after = watch.answered(watch.pods())
-                    recording.shares = {pod: count - before[pod] for pod, count in after.items() if pod in before}
-                stage = tick.stage
             locusts.resize(tick.users, tick.spawn_rate)
             figures = locusts.figures()
             recording.errors = figures.errors
-            recording.samples.append(sample(begun, stage, figures, watch))
+            recording.samples.append(sample(begun, tick.stage, figures, watch, answered=tick.stage == SCALED))
             say(latest())
             time.sleep(SAMPLE_S)
         recording.ended = walk.ended

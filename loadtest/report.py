@@ -53,7 +53,7 @@ def _csv(path: Path, samples: Sequence[Sample]) -> None:
         for sample in samples:
             row = [getattr(sample, name) for name in columns]
             row += [getattr(sample.autoscaler, name, None) for name in scaler]
-            used = sum(cpu for cpu in sample.pods.values() if cpu is not None)
+            used = sum(pod.millicores or 0.0 for pod in sample.pods.values())
             writer.writerow([*row, len(sample.pods), round(used, 1)])
 
 

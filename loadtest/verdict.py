@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deploy import autoscaling
 from loadtest.watch import Sample
 
 BASELINE, RAMP, HOLD, SCALED, COOL = "baseline", "ramp", "hold", "scaled", "cool down"
@@ -34,11 +35,8 @@ class Check:
     why: str = ""
 
 
-def judge(samples: Sequence[Sample], shares: dict[str, float], limits: Limits, request_m: float) -> list[Check]:
-    """Return the checks.
-
-    shares: requests that each pod answered in the stage `scaled`. request_m: CPU that a pod requests (millicores).
-    """
+def judge(samples: Sequence[Sample], limits: Limits, request_m: float) -> list[Check]:
+    """Return the checks. request_m: CPU that a pod requests (millicores)."""
     scaling = [taken for taken in samples if taken.autoscaler is not None]
     if not scaling:
         return [Check("watched", "no sample of the HPA", "one a second", passed=False)]
@@ -74,9 +72,19 @@ def judge(samples: Sequence[Sample], shares: dict[str, float], limits: Limits, r
         _back(scaling, first.minimum, request_m),
         Check("failures", str(failures), f"at most {limits.failures}", failures <= limits.failures),
         Check("p95 while scaled", f"{middle:.0f} ms", f"at most {limits.p95_ms:.0f} ms", middle <= limits.p95_ms),
-        _share(shares),
+        _share(shares(samples)),
         Check("the HPA could read its metric", f"{unknown} samples unknown", "0", unknown == 0),
     ]
+
+
+def shares(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return how many requests each pod answered in the stage `scaled`, of those that were there all the time."""
+    scaled = [taken.pods for taken in samples if taken.stage == SCALED and taken.pods]
+    if not scaled:
+        return {}
+    first, last = scaled[0], scaled[-1]
+    both = [(name, first[name].answered, last[name].answered) for name in first if name in last]
+    return {name: after - before for name, before, after in both if before is not None and after is not None}
 
 
 def _back(scaling: Sequence[Sample], minimum: int, request_m: float) -> Check:
@@ -115,12 +123,12 @@ def _why_not_back(last: Sample, minimum: int, request_m: float) -> str:
     """Say it by the HPA's arithmetic: n replicas stay while ceil(n x used / target) is n."""
     if last.autoscaler is None:
         return ""
-    used = [cpu for cpu in last.pods.values() if cpu is not None]
+    used = [pod.millicores for pod in last.pods.values() if pod.millicores is not None]
     if not used:
         return "no CPU of an idle pod is known"
     idle = statistics.mean(used)
     target = request_m * last.autoscaler.target_percent / 100
-    most = target * minimum / (minimum + 1)
+    most = autoscaling.idle_limit(target, minimum)
     if idle > most:
         return (
             f"an idle pod uses {idle:.1f}m; {minimum} replicas are reached below {most:.1f}m ({target:.1f}m x "

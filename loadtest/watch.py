@@ -33,8 +33,16 @@ class Autoscaler:
 
 
 @dataclass(frozen=True)
+class Pod:
+    """A pod that is ready. millicores: what it uses; answered: requests since its start. None: not known."""
+
+    millicores: float | None = None
+    answered: float | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
-    """One second. second: since the start. pods: CPU of each that is ready, in millicores; None where not known yet."""
+    """One second. second: since the start. pods: those that are ready, by name."""
 
     second: float
     stage: str
@@ -45,15 +53,18 @@ class Sample:
     p50_ms: float | None
     p95_ms: float | None
     autoscaler: Autoscaler | None = None
-    pods: dict[str, float | None] = field(default_factory=dict)
+    pods: dict[str, Pod] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return asdict(self)
 
 
-def sample(begun: float, stage: str, figures: Figures, watch: Watch | None) -> Sample:
-    """Take a sample; a cluster that does not answer for once leaves its part of it empty."""
+def sample(begun: float, stage: str, figures: Figures, watch: Watch | None = None, *, answered: bool = False) -> Sample:
+    """Take a sample; a cluster that does not answer for once leaves its part of it empty.
+
+    answered: ask each pod for its count too, which costs it some millicores.
+    """
     taken = Sample(
         second=round(time.monotonic() - begun, 1),
         stage=stage,
@@ -68,7 +79,7 @@ def sample(begun: float, stage: str, figures: Figures, watch: Watch | None) -> S
     if watch is None:
         return taken
     with suppress(DeployError):
-        return Sample(**(vars(taken) | {"autoscaler": watch.autoscaler(), "pods": watch.pods()}))
+        return Sample(**(vars(taken) | {"autoscaler": watch.autoscaler(), "pods": watch.pods(answered=answered)}))
     return taken
 
 
@@ -94,15 +105,16 @@ class Watch:
             cpu_percent=current[0].get("averageUtilization") if current else None,
         )
 
-    def pods(self) -> dict[str, float | None]:
-        """Return the pods that are ready, with the CPU they use (millicores)."""
+    def pods(self, *, answered: bool = False) -> dict[str, Pod]:
+        """Return the pods that are ready."""
         found = self._cluster.find("Pod", self._namespace, labels(SERVING))
         used: dict[str, float] = {}
         with suppress(DeployError):  # metrics come late, and may be away for a while
             for measured in self._cluster.find("PodMetrics", self._namespace):
                 cores = [parse_quantity(c["usage"]["cpu"]) for c in measured["containers"]]  # type: ignore[no-untyped-call]
                 used[measured["metadata"]["name"]] = float(sum(cores) * 1000)
-        return {name: used.get(name) for name in (pod["metadata"]["name"] for pod in found if _ready(pod))}
+        names = [pod["metadata"]["name"] for pod in found if _ready(pod)]
+        return {name: Pod(used.get(name), self._answered(name) if answered else None) for name in names}
 
     def requested(self) -> float:
         """Return the CPU that a pod of the Deployment requests (millicores)."""
@@ -113,14 +125,12 @@ class Watch:
         cores = [parse_quantity(c["resources"]["requests"]["cpu"]) for c in containers]  # type: ignore[no-untyped-call]
         return float(sum(cores) * 1000)
 
-    def answered(self, pods: dict[str, float | None]) -> dict[str, float]:
-        """Return how many requests each of these pods has answered since it started; one that is gone is left out."""
-        found = {}
-        for pod in pods:
-            with suppress(DeployError):
-                text = self._cluster.metrics(pod, self._port, self._namespace)
-                found[pod] = sum(map(float, _ANSWERED.findall(text)))
-        return found
+    def _answered(self, pod: str) -> float | None:
+        try:
+            text = self._cluster.metrics(pod, self._port, self._namespace)
+        except DeployError:  # it is just going
+            return None
+        return sum(map(float, _ANSWERED.findall(text)))
 
 
 def _ready(pod: dict[str, Any]) -> bool:

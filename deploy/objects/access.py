@@ -32,7 +32,7 @@ def objects(settings: Settings) -> list[Any]:
         "gateway.networking.k8s.io": ["httproutes"],
         "monitoring.coreos.com": ["servicemonitors"],
     }
-    asking = [_rule("", ["services/proxy"], ["get", "create"]), _rule("apps", ["replicasets"], _READ)]
+    asking = [_rule("", ["services/proxy", "pods/proxy"], ["get", "create"]), _rule("apps", ["replicasets"], _READ)]
     return [
         *(_account(account(component), namespace, component) for namespace, component in accounts),
         _account(DEPLOYER, training),

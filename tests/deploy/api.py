@@ -44,7 +44,10 @@ class Failure:
 
 @dataclass
 class Api:
-    """The server's state. url: where it listens. objects: by kind, namespace ("" for none) and name."""
+    """The server's state. url: where it listens. objects: by kind, namespace ("" for none) and name.
+
+    answers and texts: of what is asked through the server, by path, and by pod and port.
+    """
 
     url: str
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
@@ -53,6 +56,7 @@ class Api:
     forbidden: set[str] = field(default_factory=set)
     logs: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     version: dict[str, str] = field(default_factory=lambda: {"major": "1", "minor": "36", "gitVersion": "v1.36.0"})
 
@@ -162,6 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
         if rest == "/log":
             return self._log(name, query)
         if rest is not None and rest.startswith("/proxy"):
+            text = self.api.texts.get(name or "")
+            if text is not None:
+                return self._bytes(text.encode(), "text/plain")
             return self._proxy(rest.removeprefix("/proxy"))
         if name is None:
             return self._json({"items": self._list(kind, namespace, query.get("labelSelector", ""))})

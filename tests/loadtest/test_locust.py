@@ -66,7 +66,9 @@ def liar():
         thread.join()
 
 
-def test_a_run_with_thresholds_passes(server, tmp_path, capsys):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_with_thresholds_passes(server, tmp_path, capsys, workers):
+    """With two workers Locust is distributed: a master, and two processes that ask."""
     words = [
         "--url",
         server.url,
@@ -77,7 +79,7 @@ def test_a_run_with_thresholds_passes(server, tmp_path, capsys):
         "--min-rate",
         "1",
     ]
-    assert main(["run", *words, "--output", str(tmp_path)]) == 0
+    assert main(["run", *words, "--workers", workers, "--output", str(tmp_path)]) == 0
     assert json.loads((tmp_path / "report.json").read_text())["passed"] is True
     assert capsys.readouterr().out.count("ok ") == 4
 

@@ -9,13 +9,14 @@ import pytest
 
 from loadtest import report, run
 from loadtest.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, Limits, judge
-from loadtest.watch import Autoscaler, Sample
+from loadtest.watch import Autoscaler, Pod, Sample
 
 REQUEST_M = 250.0
 SHARES = {f"pod-{number}": 100.0 for number in range(6)}
 
 
-def sample(second, stage, pods, desired, *, percent=3, p95=200.0, idle=3.0, failures=0):
+def sample(second, stage, pods, desired, *, percent=3, p95=200.0, idle=3.0, failures=0, answered=None):
+    answered = answered or {}
     return Sample(
         second=second,
         stage=stage,
@@ -26,23 +27,24 @@ def sample(second, stage, pods, desired, *, percent=3, p95=200.0, idle=3.0, fail
         p50_ms=50.0,
         p95_ms=p95,
         autoscaler=Autoscaler(2, 6, 5, pods, desired, percent),
-        pods={f"pod-{number}": idle for number in range(pods)},
+        pods={name: Pod(idle, answered.get(name)) for name in (f"pod-{number}" for number in range(pods))},
     )
 
 
-def course(**last):
+def course(shares=SHARES, **last):
     return [
         sample(0, BASELINE, 2, 2),
         sample(10, RAMP, 2, 4, percent=40),
         sample(20, HOLD, 4, 6, percent=60),
-        sample(30, SCALED, 6, 6, percent=30),
+        sample(30, SCALED, 6, 6, percent=30, answered=dict.fromkeys(SHARES, 7.0)),
+        sample(39, SCALED, 6, 6, percent=30, answered={name: 7.0 + count for name, count in shares.items()}),
         sample(40, COOL, 6, 6),
         sample(99, COOL, **({"pods": 2, "desired": 2} | last)),
     ]
 
 
-def verdict(samples, shares=SHARES, **limits):
-    return {check.name: check for check in judge(samples, shares, Limits(**limits), REQUEST_M)}
+def verdict(samples, **limits):
+    return {check.name: check for check in judge(samples, Limits(**limits), REQUEST_M)}
 
 
 def test_what_scaled_up_and_back_passes():
@@ -52,7 +54,7 @@ def test_what_scaled_up_and_back_passes():
 
 
 def test_no_sample_of_the_autoscaler_is_a_failure():
-    (check,) = judge([replace(sample(0, BASELINE, 2, 2), autoscaler=None)], SHARES, Limits(), REQUEST_M)
+    (check,) = judge([replace(sample(0, BASELINE, 2, 2), autoscaler=None)], Limits(), REQUEST_M)
     assert not check.passed
 
 
@@ -103,21 +105,21 @@ def test_latency_counts_while_scaled_alone():
 
 def test_a_pod_that_gets_less_than_half_of_its_share_is_found():
     """Of 540 requests each of 6 pods should get 90; 40 are 44 % of that."""
-    check = verdict(course(), SHARES | {"pod-0": 40.0})["each pod got its share"]
+    check = verdict(course(SHARES | {"pod-0": 40.0}))["each pod got its share"]
     assert (check.passed, check.observed) == (False, "44% of an equal one, of 6 pods")
-    assert verdict(course(), SHARES | {"pod-0": 60.0})["each pod got its share"].passed
-    assert not verdict(course(), {})["each pod got its share"].passed
+    assert verdict(course(SHARES | {"pod-0": 60.0}))["each pod got its share"].passed
+    assert not verdict(course({}))["each pod got its share"].passed
 
 
 def test_the_report_is_written_for_all_its_readers(tmp_path):
     samples = course()
-    checks = judge(samples, SHARES, Limits(p95_ms=100), REQUEST_M)
+    checks = judge(samples, Limits(p95_ms=100), REQUEST_M)
     report.write(tmp_path, "Autoscaling", samples, checks, {"url": "http://<here>"})
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["passed"] is False
     assert len(content["samples"]) == len(samples)
     rows = list(csv.DictReader((tmp_path / "samples.csv").read_text().splitlines()))
-    assert [row["ready"] for row in rows] == ["2", "2", "4", "6", "6", "2"]
+    assert [row["ready"] for row in rows] == ["2", "2", "4", "6", "6", "6", "2"]
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "report.html").read_text()
     assert "Autoscaling: failed" in page
