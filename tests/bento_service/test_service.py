@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -164,9 +165,11 @@ def test_index_page_finds_its_files(client):
 def test_metrics_count_answers_by_route_and_status(client):
     client.post("/answer", json=EXAMPLE_REQUEST)
     client.post("/answer", json={})
-    metrics = client.get("/metrics").text
-    for status in (200, 422):
-        assert f'request_total{{endpoint="/answer",http_response_code="{status}"' in metrics
+    counters = [f'request_total{{endpoint="/answer",http_response_code="{status}"' for status in (200, 422)]
+    # An answer is counted once it has been sent.
+    deadline = time.monotonic() + 10
+    while not all(counter in (metrics := client.get("/metrics").text) for counter in counters):
+        assert time.monotonic() < deadline, metrics
 
 
 def burst(url, count, **request):
