@@ -125,7 +125,8 @@ def _render(options: argparse.Namespace, chosen: Settings) -> None:
 
 
 def _preflight(options: argparse.Namespace, chosen: Settings) -> None:
-    findings = preflight.preflight(Cluster.connect(chosen.kube_context), chosen)
+    with Cluster.connect(chosen.kube_context) as cluster:
+        findings = preflight.preflight(cluster, chosen)
     _print(options, preflight.table(findings), [finding._asdict() for finding in findings])
     errors = [finding.check for finding in findings if finding.level is Level.ERROR]
     if errors:
@@ -140,19 +141,20 @@ def _run(cluster: Cluster, chosen: Settings, name: str) -> str:
 
 
 def _train(options: argparse.Namespace, chosen: Settings) -> None:
-    bento = _run(Cluster.connect(chosen.kube_context), chosen, "train")
+    with Cluster.connect(chosen.kube_context) as cluster:
+        bento = _run(cluster, chosen, "train")
     _print(options, bento, {"bento": bento})
 
 
 def _build(options: argparse.Namespace, chosen: Settings) -> None:
-    cluster = Cluster.connect(chosen.kube_context)
-    if options.image == "training":
-        digest = _run(cluster, chosen, "training-image")
-        _print(options, digest, {"image": chosen.training_reference, "digest": digest})
-        return
-    tag = _version(cluster, chosen)
-    versioned = chosen.model_copy(update={"tag": tag})
-    digest = _run(cluster, versioned, "serving-image")
+    with Cluster.connect(chosen.kube_context) as cluster:
+        if options.image == "training":
+            digest = _run(cluster, chosen, "training-image")
+            _print(options, digest, {"image": chosen.training_reference, "digest": digest})
+            return
+        tag = _version(cluster, chosen)
+        versioned = chosen.model_copy(update={"tag": tag})
+        digest = _run(cluster, versioned, "serving-image")
     if chosen.registry_check:
         found = registry.digest(chosen, tag)
         if found != digest:
@@ -173,7 +175,8 @@ def _version(cluster: Cluster, chosen: Settings) -> str:
 
 
 def _verify(options: argparse.Namespace, chosen: Settings) -> None:
-    said = _run(Cluster.connect(chosen.kube_context), _pinned(chosen), "verify")
+    with Cluster.connect(chosen.kube_context) as cluster:
+        said = _run(cluster, _pinned(chosen), "verify")
     _print(options, said, json.loads(said))
 
 
@@ -189,24 +192,27 @@ def _apply(options: argparse.Namespace, chosen: Settings) -> None:
         objects = [*itertools.chain(*render.manifests(chosen).values())]
         _print(options, "\n".join(map(describe, objects)), objects)
         return
-    cluster = Cluster.connect(chosen.kube_context)
     chosen = _pinned(chosen)
     objects = [*itertools.chain(*render.manifests(chosen).values())]
     dry = options.dry_run is not None
-    done = apply.apply(cluster, objects, _say, dry_run=dry, force=options.force_conflicts)
-    report: dict[str, Any] = {"image": chosen.serving_reference, "applied": [one._asdict() for one in done]}
-    if not dry:
-        report["answer"] = Rollout(cluster, chosen, _say).finish()
+    report: dict[str, Any] = {"image": chosen.serving_reference}
+    with Cluster.connect(chosen.kube_context) as cluster:
+        done = apply.apply(cluster, objects, _say, dry_run=dry, force=options.force_conflicts)
+        report["applied"] = [one._asdict() for one in done]
+        if not dry:
+            report["answer"] = Rollout(cluster, chosen, _say).finish()
     _print(options, chosen.serving_reference, report)
 
 
 def _rollback(options: argparse.Namespace, chosen: Settings) -> None:
-    image = Rollout(Cluster.connect(chosen.kube_context), chosen, _say).back()
+    with Cluster.connect(chosen.kube_context) as cluster:
+        image = Rollout(cluster, chosen, _say).back()
     _print(options, image, {"image": image})
 
 
 def _status(options: argparse.Namespace, chosen: Settings) -> None:
-    found = status.status(Cluster.connect(chosen.kube_context), chosen)
+    with Cluster.connect(chosen.kube_context) as cluster:
+        found = status.status(cluster, chosen)
     _print(options, status.table(found), found)
 
 
@@ -215,17 +221,20 @@ def _delete(options: argparse.Namespace, chosen: Settings) -> None:
     if options.dry_run:
         _print(options, "\n".join(map(describe, objects)), [describe(made) for made in objects])
         return
-    cluster = Cluster.connect(chosen.kube_context)
-    if not options.yes:
-        print(
-            f"On {cluster.host}, this deletes {len(objects)} objects of {chosen.serving_namespace} and "
-            f"{chosen.training_namespace}" + (", with all trained models" if options.purge else ""),
-            file=sys.stderr,
-        )
-        if not sys.stdin.isatty() or input("Type yes: ") != "yes":
-            raise DeployError("nothing was deleted; give --yes to delete without being asked")
-    count = removal.remove(cluster, objects, _say)
+    with Cluster.connect(chosen.kube_context) as cluster:
+        if not options.yes:
+            _confirm(cluster, chosen, objects, purge=options.purge)
+        count = removal.remove(cluster, objects, _say)
     _print(options, f"{count} objects deleted", {"deleted": count})
+
+
+def _confirm(cluster: Cluster, chosen: Settings, objects: list[dict[str, Any]], *, purge: bool) -> None:
+    """Ask whoever sits at the terminal. Raises DeployError for any answer but yes, and where nobody sits."""
+    models = ", with all trained models" if purge else ""
+    places = f"{chosen.serving_namespace} and {chosen.training_namespace}"
+    _say(f"On {cluster.host}, this deletes {len(objects)} objects of {places}{models}")
+    if not sys.stdin.isatty() or input("Type yes: ") != "yes":
+        raise DeployError("nothing was deleted; give --yes to delete without being asked")
 
 
 if __name__ == "__main__":

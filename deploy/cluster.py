@@ -122,6 +122,16 @@ class Cluster:
         configuration.retries = urllib3.Retry(total=0, redirect=3)
         return cls(client.ApiClient(configuration))
 
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._api.rest_client.close()
+
     @property
     def host(self) -> str:
         """The API server's address."""
@@ -245,7 +255,7 @@ class Cluster:
         except (urllib3.exceptions.HTTPError, OSError):
             return
         finally:
-            response.release_conn()
+            response.close()
         if rest:
             yield _line(rest)
 

@@ -125,10 +125,11 @@ def _autoscale(options: argparse.Namespace) -> bool:
         replicas=options.replicas,
         workers=options.workers,
     )
-    watch = Watch(Cluster.connect(options.context), options.namespace, options.port)
-    done = autoscale.autoscale(options.url, watch, plan, options.output, _live, tuple(options.data))
     limits = verdict.Limits(options.replicas, options.max_failures, options.max_p95_ms)
-    checks = verdict.judge(done.samples, limits, watch.requested())
+    with Cluster.connect(options.context) as cluster:
+        watch = Watch(cluster, options.namespace, options.port)
+        done = autoscale.autoscale(options.url, watch, plan, options.output, _live, tuple(options.data))
+        checks = verdict.judge(done.samples, limits, watch.requested())
     about = {
         "url": options.url,
         "seconds": done.ended,

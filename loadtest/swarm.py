@@ -73,6 +73,9 @@ class Swarm:
         try:
             with urllib.request.urlopen(f"{self._url}{path}", data, timeout=10) as response:  # noqa: S310  # our own
                 return json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:  # it holds the connection
+                raise RuntimeError(f"locust answers {error.code} to {path}; see {self._log}") from None
         except (urllib.error.URLError, OSError, ValueError) as error:
             if self._process.poll() is not None:
                 raise RuntimeError(f"locust ended with {self._process.returncode}; see {self._log}") from error

@@ -23,7 +23,8 @@ def cluster(api, tmp_path, monkeypatch):
     """A connection to `api`, as KUBECONFIG names it, that does not wait between attempts."""
     monkeypatch.setenv("KUBECONFIG", str(apis.kubeconfig(api.url, tmp_path / "kubeconfig")))
     monkeypatch.setattr(clusters, "_PAUSE_S", 0.001)
-    return Cluster.connect()
+    with Cluster.connect() as connected:
+        yield connected
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ def api():
 def watching(api, tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(apis.kubeconfig(api.url, tmp_path / "kubeconfig")))
     monkeypatch.setattr("deploy.cluster._PAUSE_S", 0.001)
-    return Watch(Cluster.connect(), NAMESPACE, PORT)
+    with Cluster.connect() as cluster:
+        yield Watch(cluster, NAMESPACE, PORT)
 
 
 def scaler(api, desired, percent=30):
