@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,16 +56,17 @@ def _serve(options: argparse.Namespace) -> None:
     # The first process of a container is deaf to signals that it has no handler for; uvicorn sets its own once it runs.
     signal.signal(signal.SIGTERM, _stop)
     from _bentoml_impl.worker.service import main as worker
-    from bentoml.serving import ensure_prometheus_dir
 
     _resolve(options.bento)  # what is wrong with it is said before a port is taken
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = ensure_prometheus_dir()
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
         listener = socket.create_server((options.host, options.port), family=family)
     except OSError as error:
         raise OSError(f"{options.host}:{options.port} cannot be listened on: {error.strerror}") from error
-    worker([options.bento, "--fd", str(listener.detach()), "--worker-id", "1"])
+    # BentoML's own place for this is in BENTOML_HOME, and emptied by every server that starts there.
+    with tempfile.TemporaryDirectory(prefix="qna-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        worker([options.bento, "--fd", str(listener.detach()), "--worker-id", "1"])
 
 
 def _stop(_signal: int, _frame: Any) -> NoReturn:
