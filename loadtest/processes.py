@@ -82,16 +82,7 @@ def running(
     Raises RuntimeError with the end of its log when it does not.
     """
     begun = time.monotonic()
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [*command],
-            cwd=cwd,
-            env={**os.environ, **env},
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    with started(command, log, cwd=cwd, env=env) as process:
         while not _answers(port, question):
             ended = process.poll()
             if ended is not None or time.monotonic() > begun + START_S:
@@ -100,6 +91,24 @@ def running(
                 raise RuntimeError(f"the {name} {why}:\n{said}")
             time.sleep(0.02)
         yield Server(name, port, process.pid, time.monotonic() - begun)
+
+
+@contextmanager
+def started(
+    command: Sequence[str], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process that leads a session of its own until the block ends; what it writes goes to the log."""
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [*command],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
     finally:
         stop(process)
 

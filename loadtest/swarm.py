@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -88,22 +87,11 @@ def swarm(host: str, log: Path, workers: int = 1, data: tuple[Path, ...] = ()) -
     port = processes.free_port()
     words = ["-f", LOCUSTFILE, "--host", host, "--web-host", "127.0.0.1", "--web-port", str(port)]
     words += ["--processes", str(workers)] if workers > 1 else []
-    env = {**os.environ, "QNA_LOAD_SHAPE": ""} | ({"QNA_LOAD_DATA": " ".join(map(str, data))} if data else {})
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "locust", *words],
-            cwd=ROOT,
-            env=env,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    running = Swarm(f"http://127.0.0.1:{port}", process, log)
-    try:
+    env = {"QNA_LOAD_SHAPE": ""} | ({"QNA_LOAD_DATA": " ".join(map(str, data))} if data else {})
+    with processes.started([sys.executable, "-m", "locust", *words], log, cwd=ROOT, env=env) as process:
+        running = Swarm(f"http://127.0.0.1:{port}", process, log)
         _wait(running, process)
         yield running
-    finally:
-        processes.stop(process)
 
 
 def _wait(running: Swarm, process: subprocess.Popen[bytes]) -> None:

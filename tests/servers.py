@@ -1,6 +1,5 @@
 """A real server on a free port, for tests: started with a deadline, always ended."""
 
-import os
 import subprocess
 import sys
 import time
@@ -60,21 +59,12 @@ def serve_alone(bento: Path, scratch: Path, **environment: str) -> Iterator[Serv
 def _running(command: list[str], folder: Path, scratch: Path, environment: dict[str, str]) -> Iterator[Server]:
     port = processes.free_port()
     log_path = scratch / f"server-{port}.log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command, str(port)],
-            cwd=folder,
-            env=os.environ | {"BENTOML_DO_NOT_TRACK": "True"} | environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    server = Server(f"http://127.0.0.1:{port}", log_path, process.pid)
-    try:
+    words = [sys.executable, "-m", *command, str(port)]
+    told = {"BENTOML_DO_NOT_TRACK": "True"} | environment
+    with processes.started(words, log_path, cwd=folder, env=told) as process:
+        server = Server(f"http://127.0.0.1:{port}", log_path, process.pid)
         _wait_until_ready(server, process)
         yield server
-    finally:
-        processes.stop(process)
 
 
 def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:

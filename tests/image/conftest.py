@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,6 @@ PACKAGES = {
     "runc": "runc",
 }
 """Programs, and the Debian packages that they are in."""
-MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 UNNEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt")
 """What images of Python leave out as well."""
@@ -91,7 +90,8 @@ def base_image(buildah, tmp_path_factory) -> str:
     """Debian with Python 3.11, as python:3.11-slim-bookworm is, made here."""
     folder = tmp_path_factory.mktemp("base") / "root"
     packages = "--include=python3,python3-venv,python3-pip,ca-certificates"
-    command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(folder), MIRROR]
+    command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(folder)]
+    command += filter(None, [os.environ.get("DEBIAN_MIRROR")])  # debootstrap knows one of its own
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     for unneeded in UNNEEDED:
@@ -115,7 +115,7 @@ def registry(tmp_path_factory) -> Iterator[str]:
     config.write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '{address}'}}\n"
     )
-    with background(["docker-registry", "serve", str(config)], folder / "log"):
+    with processes.started(["docker-registry", "serve", str(config)], folder / "log"):
         wait_for(lambda: httpx.get(f"http://{address}/v2/").status_code == 200)
         yield address
 
@@ -150,21 +150,10 @@ def containers(tmp_path_factory, image) -> Iterator[Containers]:
         f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{folder}/containerd.sock"\n'
     )
     ours = Containers(folder / "containerd.sock")
-    with background(["containerd", "--config", str(config)], folder / "log"):
+    with processes.started(["containerd", "--config", str(config)], folder / "log"):
         wait_for(lambda: "Server:" in ours.ctr("version", check=False))
         ours.ctr("images", "pull", "--plain-http", image.reference)
         yield ours
-
-
-@contextmanager
-def background(command: list[str], log: Path) -> Iterator[None]:
-    """Run a server while the body does."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        yield
-    finally:
-        processes.stop(process)
 
 
 def wait_for(condition, timeout_s: float = 60) -> None:
