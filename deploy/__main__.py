@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy import apply, preflight, registry, removal, render, runs, settings, status
-from deploy.cluster import Cluster, describe
+from deploy.cluster import Cluster
 from deploy.errors import DeployError, NotReady, RunFailed
+from deploy.kinds import describe
 from deploy.objects.training import TRAIN
 from deploy.preflight import Level
 from deploy.rollout import Rollout
@@ -135,8 +136,7 @@ def _preflight(options: argparse.Namespace, chosen: Settings) -> None:
 
 def _run(cluster: Cluster, chosen: Settings, name: str) -> str:
     """Run one Job of the pipeline, after what it stands on."""
-    files = {file[3:].removesuffix(".yaml"): objects for file, objects in render.manifests(chosen).items()}
-    apply.apply(cluster, itertools.chain(*(files[concern] for concern in _BEFORE_RUNS)), lambda _: None)
+    apply.apply(cluster, render.objects(chosen, *_BEFORE_RUNS), lambda _: None)
     return runs.run(cluster, render.run(chosen, name), _say)
 
 
@@ -189,11 +189,11 @@ def _pinned(chosen: Settings) -> Settings:
 
 def _apply(options: argparse.Namespace, chosen: Settings) -> None:
     if options.dry_run == "client":
-        objects = [*itertools.chain(*render.manifests(chosen).values())]
+        objects = render.objects(chosen)
         _print(options, "\n".join(map(describe, objects)), objects)
         return
     chosen = _pinned(chosen)
-    objects = [*itertools.chain(*render.manifests(chosen).values())]
+    objects = render.objects(chosen)
     dry = options.dry_run is not None
     report: dict[str, Any] = {"image": chosen.serving_reference}
     with Cluster.connect(chosen.kube_context) as cluster:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from deploy.cluster import KINDS, Cluster, describe
+from deploy.cluster import Cluster
 from deploy.errors import Refused
+from deploy.kinds import describe, rank
 
 _ADMINISTRATORS = {
     *("Namespace", "PersistentVolume", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
 }
 """Kinds that whoever deploys need not be allowed to change, once they are as they should be."""
-_RANK = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
 class Applied(NamedTuple):
@@ -36,7 +36,7 @@ def apply(
     object that can't be applied; those before it stay, and a second run takes up from there.
     """
     done = []
-    for made in sorted(objects, key=lambda made: _RANK[made["kind"]]):
+    for made in sorted(objects, key=rank):
         try:
             action = _one(cluster, made, dry_run=dry_run, force=force)
         except Refused as error:
@@ -59,8 +59,8 @@ def _one(cluster: Cluster, made: dict[str, Any], *, dry_run: bool, force: bool) 
         raise
     if before is None:
         return "created"
-    same = all(_content(before)[part] == _content(after)[part] for part in _content(after) if part in _content(before))
-    return "unchanged" if same else "configured"
+    old, new = _content(before), _content(after)
+    return "unchanged" if all(old[part] == new[part] for part in old.keys() & new.keys()) else "configured"
 
 
 def _content(found: dict[str, Any]) -> dict[str, Any]:

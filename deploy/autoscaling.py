@@ -1,6 +1,6 @@
-"""The arithmetic of a HorizontalPodAutoscaler, pure.
+"""What a HorizontalPodAutoscaler says, and its arithmetic: pure.
 
-As the Kubernetes documentation gives it, under "Algorithm details" and "Configurable scaling behavior" of
+The latter as the Kubernetes documentation gives it, under "Algorithm details" and "Configurable scaling behavior" of
 https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 TOLERANCE = 0.1
 """Share by which use may differ from its target without a change."""
@@ -25,6 +25,31 @@ class Policy(NamedTuple):
 SCALE_UP = (Policy("Percent", 100), Policy("Pods", 4))
 SCALE_DOWN = (Policy("Percent", 100),)
 """What Kubernetes does by default, and the manifests say."""
+
+
+class Autoscaler(NamedTuple):
+    """What an HPA says. cpu_percent: of the request, over all pods; None while it reads `unknown`."""
+
+    minimum: int
+    maximum: int
+    target_percent: int
+    current: int
+    desired: int
+    cpu_percent: int | None
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> Autoscaler:
+        """Read the object as the API has it."""
+        spec, state = found["spec"], found.get("status", {})
+        current = [m["resource"]["current"] for m in state.get("currentMetrics") or [] if m.get("type") == "Resource"]
+        return cls(
+            minimum=spec["minReplicas"],
+            maximum=spec["maxReplicas"],
+            target_percent=spec["metrics"][0]["resource"]["target"]["averageUtilization"],
+            current=state.get("currentReplicas", 0),
+            desired=state.get("desiredReplicas", 0),
+            cpu_percent=current[0].get("averageUtilization") if current else None,
+        )
 
 
 def recommended(replicas: int, used: float, target: float, tolerance: float = TOLERANCE) -> int:

@@ -7,13 +7,14 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import urllib3
 from kubernetes import client, config
 
 from deploy.errors import Refused, Unauthorized, Unreachable
+from deploy.kinds import KINDS, describe, described
 
 FIELD_MANAGER = "extractive-qa-deploy"
 _CONNECT_S, _READ_S = 10, 30
@@ -22,48 +23,6 @@ _PAUSE_S = 0.5
 """Before the second attempt; each later one waits twice as long as the one before."""
 _OVERLOADED = {429, 500, 502, 503, 504}
 
-
-class Kind(NamedTuple):
-    """Where the API has a kind. api: group and version, as in the path."""
-
-    api: str
-    plural: str
-    namespaced: bool = True
-
-
-KINDS = {
-    "Namespace": Kind("api/v1", "namespaces", namespaced=False),
-    "ServiceAccount": Kind("api/v1", "serviceaccounts"),
-    "Role": Kind("apis/rbac.authorization.k8s.io/v1", "roles"),
-    "RoleBinding": Kind("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
-    "ClusterRole": Kind("apis/rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
-    "ClusterRoleBinding": Kind("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", namespaced=False),
-    "NetworkPolicy": Kind("apis/networking.k8s.io/v1", "networkpolicies"),
-    "PersistentVolume": Kind("api/v1", "persistentvolumes", namespaced=False),
-    "PersistentVolumeClaim": Kind("api/v1", "persistentvolumeclaims"),
-    "ConfigMap": Kind("api/v1", "configmaps"),
-    "Service": Kind("api/v1", "services"),
-    "Deployment": Kind("apis/apps/v1", "deployments"),
-    "PodDisruptionBudget": Kind("apis/policy/v1", "poddisruptionbudgets"),
-    "HorizontalPodAutoscaler": Kind("apis/autoscaling/v2", "horizontalpodautoscalers"),
-    "Ingress": Kind("apis/networking.k8s.io/v1", "ingresses"),
-    "HTTPRoute": Kind("apis/gateway.networking.k8s.io/v1", "httproutes"),
-    "ServiceMonitor": Kind("apis/monitoring.coreos.com/v1", "servicemonitors"),
-    "Job": Kind("apis/batch/v1", "jobs"),
-    # Read, never applied.
-    "Pod": Kind("api/v1", "pods"),
-    "Event": Kind("api/v1", "events"),
-    "Secret": Kind("api/v1", "secrets"),
-    "ReplicaSet": Kind("apis/apps/v1", "replicasets"),
-    "DaemonSet": Kind("apis/apps/v1", "daemonsets"),
-    "Node": Kind("api/v1", "nodes", namespaced=False),
-    "NodeMetrics": Kind("apis/metrics.k8s.io/v1beta1", "nodes", namespaced=False),
-    "PodMetrics": Kind("apis/metrics.k8s.io/v1beta1", "pods"),
-    "StorageClass": Kind("apis/storage.k8s.io/v1", "storageclasses", namespaced=False),
-    "IngressClass": Kind("apis/networking.k8s.io/v1", "ingressclasses", namespaced=False),
-    "Gateway": Kind("apis/gateway.networking.k8s.io/v1", "gateways"),
-}
-"""Those that are applied come in the order in which they are."""
 
 _REMEDIES = {
     401: "the cluster does not know these credentials; log in again, or check KUBECONFIG",
@@ -84,16 +43,6 @@ class Line:
 
     time: str
     text: str
-
-
-def described(kind: str, name: str, namespace: str | None = None) -> str:
-    """Name an object as errors and reports do."""
-    return f"{kind} {name}" if namespace is None else f"{kind} {namespace}/{name}"
-
-
-def describe(made: dict[str, Any]) -> str:
-    """Name an object that is at hand."""
-    return described(made["kind"], made["metadata"]["name"], made["metadata"].get("namespace"))
 
 
 class Cluster:

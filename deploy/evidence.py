@@ -20,10 +20,15 @@ _TAIL = 40
 _EVENTS = 8
 
 
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the states of a pod's containers, those that run first before the others."""
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+
+
 def trouble(pod: dict[str, Any]) -> str | None:
     """Return what keeps a pod from running, in a line; None while there is hope."""
-    status = pod.get("status", {})
-    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+    for container in containers(pod):
         waiting = container.get("state", {}).get("waiting", {})
         if waiting.get("reason") in _HOPELESS:
             said = waiting.get("message", "").strip()
@@ -34,8 +39,7 @@ def trouble(pod: dict[str, Any]) -> str | None:
 def progress(pod: dict[str, Any]) -> str:
     """Return a pod's phase, and what its containers or the scheduler wait for."""
     status = pod.get("status", {})
-    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-    waiting = [c["state"]["waiting"].get("reason", "") for c in containers if "waiting" in c.get("state", {})]
+    waiting = [c["state"]["waiting"].get("reason", "") for c in containers(pod) if "waiting" in c.get("state", {})]
     unmet = [
         f"{condition.get('reason', '')}: {condition.get('message', '')}"
         for condition in status.get("conditions", [])

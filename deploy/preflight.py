@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from kubernetes.utils.quantity import parse_quantity
-
 from deploy import autoscaling
 from deploy.cluster import Cluster
 from deploy.errors import DeployError, Refused
+from deploy.objects.common import SERVING, labels
 from deploy.objects.serving import SERVICE
+from deploy.quantities import millicores, whole_bytes
 from deploy.registry import credentials_key
 from deploy.settings import Settings
 
@@ -125,7 +125,7 @@ def _metrics(cluster: Cluster, _settings: Settings) -> Iterator[Finding]:
 def _capacity(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     """Fit pods into what each node has left, biggest first, as the scheduler would have to."""
     free = _free(cluster)
-    one = (_millicores(settings.cpu_request), _bytes(settings.memory_request))
+    one = (_whole_millicores(settings.cpu_request), whole_bytes(settings.memory_request))
     own = sum(min(cpu // one[0], memory // one[1]) for cpu, memory in free)
     own += len(_running(cluster, settings))
     need = f"{settings.cpu_request} CPU and {settings.memory_request}"
@@ -141,7 +141,7 @@ def _capacity(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
         ("training", settings.train_cpu, settings.train_memory),
         ("build", settings.build_cpu, settings.build_memory),
     ):
-        if not any(c >= _millicores(cpu) and m >= _bytes(memory) for c, m in free):
+        if not any(c >= _whole_millicores(cpu) and m >= whole_bytes(memory) for c, m in free):
             remedy = f"free or add a node, or lower {run.removesuffix('ing')}_cpu and {run.removesuffix('ing')}_memory"
             yield _error(f"no node has {cpu} CPU and {memory} left for the {run} Job", remedy)
 
@@ -224,7 +224,7 @@ def _network_policies(cluster: Cluster, _settings: Settings) -> Iterator[Finding
 
 def _autoscaling(_cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     """Check that idle pods leave, by the HPA's own arithmetic."""
-    target = _millicores(settings.cpu_request) * settings.cpu_percent / 100
+    target = _whole_millicores(settings.cpu_request) * settings.cpu_percent / 100
     most, least = autoscaling.idle_limit(target, settings.min_replicas), settings.min_replicas
     said = f"an idle pod uses up to {IDLE_MILLICORES}m; {least} replicas are reached below {most:.1f}m"
     arithmetic = f"{settings.cpu_percent} % of {settings.cpu_request}, times {least}/{least + 1}"
@@ -253,8 +253,8 @@ def _free(cluster: Cluster) -> list[tuple[int, int]]:
     """Return what each node has left for requests: millicores and bytes."""
     left = {
         node["metadata"]["name"]: (
-            _millicores(node["status"]["allocatable"]["cpu"]),
-            _bytes(node["status"]["allocatable"]["memory"]),
+            _whole_millicores(node["status"]["allocatable"]["cpu"]),
+            whole_bytes(node["status"]["allocatable"]["memory"]),
         )
         for node in cluster.find("Node")
         if not node["spec"].get("unschedulable")
@@ -265,15 +265,15 @@ def _free(cluster: Cluster) -> list[tuple[int, int]]:
             cpu, memory = left[node]
             for container in pod["spec"]["containers"]:
                 requests = container.get("resources", {}).get("requests", {})
-                cpu -= _millicores(requests.get("cpu", "0"))
-                memory -= _bytes(requests.get("memory", "0"))
+                cpu -= _whole_millicores(requests.get("cpu", "0"))
+                memory -= whole_bytes(requests.get("memory", "0"))
             left[node] = (cpu, memory)
     return list(left.values())
 
 
 def _running(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
     """Return serving pods that are there already: they take room that is theirs."""
-    pods = cluster.find("Pod", settings.serving_namespace, {"app.kubernetes.io/component": "serving"})
+    pods = cluster.find("Pod", settings.serving_namespace, labels(SERVING))
     return [pod for pod in pods if pod["status"].get("phase") == "Running"]
 
 
@@ -295,9 +295,5 @@ def _malformed(secret: dict[str, Any], key: str) -> str | None:
     return None
 
 
-def _millicores(quantity: str) -> int:
-    return int(parse_quantity(quantity) * 1000)  # type: ignore[no-untyped-call]
-
-
-def _bytes(quantity: str) -> int:
-    return int(parse_quantity(quantity))  # type: ignore[no-untyped-call]
+def _whole_millicores(quantity: str) -> int:
+    return int(millicores(quantity))

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy import render
-from deploy.cluster import KINDS, Cluster, describe
+from deploy.cluster import Cluster
+from deploy.kinds import describe, rank
 from deploy.objects.storage import CLAIM
 from deploy.settings import Settings
-
-_RANK = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
 def removed(settings: Settings, *, purge: bool) -> list[dict[str, Any]]:
@@ -18,15 +17,15 @@ def removed(settings: Settings, *, purge: bool) -> list[dict[str, Any]]:
 
     Unless purge, the volume, its claim and the namespace that the claim is in are left: they hold the models.
     """
-    files = {**render.runs(settings), **render.manifests(settings)}
-    objects = [made for file in files.values() for made in file]
+    runs = [made for objects in render.runs(settings).values() for made in objects]
     kept = {
         ("PersistentVolume", settings.volume),
         ("PersistentVolumeClaim", CLAIM),
         ("Namespace", settings.training_namespace),
     }
+    objects = [*runs, *render.objects(settings)]
     chosen = [made for made in objects if purge or (made["kind"], made["metadata"]["name"]) not in kept]
-    return sorted(chosen, key=lambda made: -_RANK[made["kind"]])
+    return sorted(chosen, key=rank, reverse=True)
 
 
 def remove(cluster: Cluster, objects: list[dict[str, Any]], say: Callable[[str], None]) -> int:

@@ -60,6 +60,11 @@ def manifests(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     return _files(_CONCERNS, settings)
 
 
+def objects(settings: Settings, *concerns: str) -> list[dict[str, Any]]:
+    """Return what stands on the cluster, or these concerns of it, in the order of the files."""
+    return [made for name in concerns or _CONCERNS for made in _objects(_CONCERNS[name], settings)]
+
+
 def runs(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     """Return the objects of each run of the pipeline, a Job and what it needs, by the file's name."""
     return {f"{RUNS}/{name}": objects for name, objects in _files(_RUNS, settings).items()}
@@ -67,23 +72,22 @@ def runs(settings: Settings) -> dict[str, list[dict[str, Any]]]:
 
 def run(settings: Settings, name: str) -> list[dict[str, Any]]:
     """Return the objects of one run: training-image, train, serving-image or verify."""
-    return _files({name: _RUNS[name]}, settings)[f"00-{name}.yaml"]
+    return _objects(_RUNS[name], settings)
 
 
 def _files(concerns: dict[str, Callable[[Settings], list[Any]]], settings: Settings) -> dict[str, list[dict[str, Any]]]:
     """Number the concerns, which keeps them in order; one without an object has no file."""
-    api = client.ApiClient(client.Configuration())
     files = {
-        f"{number:02d}-{name}.yaml": [_plain(api, made) for made in concern(settings)]
+        f"{number:02d}-{name}.yaml": _objects(concern, settings)
         for number, (name, concern) in enumerate(concerns.items())
     }
     return {name: objects for name, objects in files.items() if objects}
 
 
-def _plain(api: client.ApiClient, made: Any) -> dict[str, Any]:
-    """Return an object with the API's names, without what it does not say."""
-    plain: dict[str, Any] = _without_none(api.sanitize_for_serialization(made))  # type: ignore[no-untyped-call]
-    return plain
+def _objects(concern: Callable[[Settings], list[Any]], settings: Settings) -> list[dict[str, Any]]:
+    """Return a concern's objects with the API's names, without what they do not say."""
+    api = client.ApiClient(client.Configuration())
+    return [_without_none(api.sanitize_for_serialization(made)) for made in concern(settings)]  # type: ignore[no-untyped-call]
 
 
 def _without_none(made: Any) -> Any:

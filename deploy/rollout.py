@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from deploy import evidence, render
-from deploy.cluster import Cluster, described
+from deploy.cluster import Cluster
 from deploy.errors import DeployError, RolloutFailed
+from deploy.kinds import described
 from deploy.objects.common import SERVING, labels
 from deploy.objects.serving import DEPLOYMENT, PORT_NAME, SERVICE
 from deploy.settings import Settings
@@ -39,6 +40,19 @@ class Revision(NamedTuple):
     def image(self) -> str:
         """The image of its pods."""
         return str(self.template["spec"]["containers"][0]["image"])
+
+
+def revisions(cluster: Cluster, namespace: str) -> list[Revision]:
+    """Return every revision of the Deployment that the cluster still has."""
+    found = []
+    for owned in cluster.find("ReplicaSet", namespace, labels(SERVING)):
+        number = owned["metadata"].get("annotations", {}).get(REVISION)
+        template = owned["spec"]["template"]
+        own = {name: value for name, value in template["metadata"]["labels"].items() if name != _HASH}
+        if number is not None:
+            plain = {"metadata": {"labels": own}, "spec": template["spec"]}
+            found.append(Revision(owned["metadata"]["labels"][_HASH], int(number), plain))
+    return found
 
 
 class Rollout:
@@ -81,7 +95,7 @@ class Rollout:
         """
         passed = self._deployment()["metadata"].get("annotations", {}).get(PASSED)
         now = self._now()
-        others = [revision for revision in self._revisions() if revision.hash != now.hash]
+        others = [revision for revision in revisions(self._cluster, self._namespace) if revision.hash != now.hash]
         if not others:
             raise RolloutFailed(f"{self._what} has no other revision to roll back to")
         target = next((one for one in others if one.hash == passed), max(others, key=lambda one: one.number))
@@ -156,7 +170,9 @@ class Rollout:
         try:
             if self._now().hash == passed:
                 return "nothing was rolled back: this is the revision that had passed before"
-            target = next((revision for revision in self._revisions() if revision.hash == passed), None)
+            target = next(
+                (revision for revision in revisions(self._cluster, self._namespace) if revision.hash == passed), None
+            )
             if target is None:
                 return "nothing was rolled back: the revision that had passed is not on the cluster any more"
             self._to(target)
@@ -166,12 +182,7 @@ class Rollout:
 
     def _to(self, revision: Revision) -> None:
         """Roll a revision out again under its own template, wait for it, ask it, and note that it passed."""
-        (deployment,) = (
-            made
-            for objects in render.manifests(self._settings).values()
-            for made in objects
-            if made["kind"] == "Deployment"
-        )
+        (deployment,) = (made for made in render.objects(self._settings, "serving") if made["kind"] == "Deployment")
         deployment["spec"]["template"] = revision.template
         self._cluster.apply(deployment, force=True)
         self._wake()
@@ -182,22 +193,10 @@ class Rollout:
     def _now(self) -> Revision:
         """Return the revision that the Deployment is at."""
         number = self._deployment()["metadata"].get("annotations", {}).get(REVISION)
-        for revision in self._revisions():
+        for revision in revisions(self._cluster, self._namespace):
             if str(revision.number) == number:
                 return revision
         raise RolloutFailed(f"{self._what} has no ReplicaSet of its revision {number}; run this again")
-
-    def _revisions(self) -> list[Revision]:
-        """Return every revision that the cluster still has."""
-        found = []
-        for owned in self._cluster.find("ReplicaSet", self._namespace, labels(SERVING)):
-            number = owned["metadata"].get("annotations", {}).get(REVISION)
-            template = owned["spec"]["template"]
-            own = {name: value for name, value in template["metadata"]["labels"].items() if name != _HASH}
-            if number is not None:
-                plain = {"metadata": {"labels": own}, "spec": template["spec"]}
-                found.append(Revision(owned["metadata"]["labels"][_HASH], int(number), plain))
-        return found
 
     def _deployment(self) -> dict[str, Any]:
         deployment = self._cluster.get("Deployment", DEPLOYMENT, self._namespace)
@@ -208,7 +207,9 @@ class Rollout:
     def _newest_pods(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the pods of the revision that is being rolled out."""
         number = deployment["metadata"].get("annotations", {}).get(REVISION)
-        hashes = {revision.hash for revision in self._revisions() if str(revision.number) == number}
+        hashes = {
+            revision.hash for revision in revisions(self._cluster, self._namespace) if str(revision.number) == number
+        }
         pods = self._cluster.find("Pod", self._namespace, labels(SERVING))
         return [pod for pod in pods if pod["metadata"]["labels"].get(_HASH) in hashes]
 

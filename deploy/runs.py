@@ -8,8 +8,9 @@ from typing import Any
 
 from deploy import evidence
 from deploy.apply import apply
-from deploy.cluster import Cluster, described
+from deploy.cluster import Cluster
 from deploy.errors import RunFailed, Unreachable
+from deploy.kinds import described
 
 _GRACE_S = 60
 """How long what seldom passes may last: a registry may be slow to show what was pushed."""
@@ -115,8 +116,7 @@ class _Follower:
     def _logs(self, pods: list[dict[str, Any]]) -> None:
         """Say what containers have written since last time, and go on until they end or fall silent."""
         for pod in sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", "")):
-            status = pod.get("status", {})
-            for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+            for container in evidence.containers(pod):
                 key = (pod["metadata"]["name"], container["name"])
                 state = container.get("state", {})
                 if key in self._done or not {"running", "terminated"} & set(state):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from deploy import evidence
+from deploy.autoscaling import Autoscaler
 from deploy.cluster import Cluster
 from deploy.errors import DeployError
 from deploy.objects.common import SERVING, labels
 from deploy.objects.scaling import AUTOSCALER
 from deploy.objects.serving import DEPLOYMENT, PORT_NAME, SERVICE
-from deploy.rollout import PASSED, REVISION
+from deploy.rollout import PASSED, REVISION, revisions
 from deploy.settings import Settings
 
 
@@ -60,28 +61,23 @@ def _health(cluster: Cluster, namespace: str) -> dict[str, Any]:
 
 def _deployment(cluster: Cluster, found: dict[str, Any]) -> dict[str, Any]:
     about, state = found["metadata"], found.get("status", {})
-    revision = about.get("annotations", {}).get(REVISION)
-    hashes = [
-        owned["metadata"]["labels"].get("pod-template-hash")
-        for owned in cluster.find("ReplicaSet", about["namespace"], labels(SERVING))
-        if owned["metadata"].get("annotations", {}).get(REVISION) == revision
-    ]
+    number = about.get("annotations", {}).get(REVISION)
+    present = [one.hash for one in revisions(cluster, about["namespace"]) if str(one.number) == number]
     return {
         "image": found["spec"]["template"]["spec"]["containers"][0]["image"],
         "replicas": found["spec"].get("replicas"),
         "available": state.get("availableReplicas", 0),
-        "revision": revision,
-        "passed": about.get("annotations", {}).get(PASSED) in hashes,
+        "revision": number,
+        "passed": about.get("annotations", {}).get(PASSED) in present,
     }
 
 
 def _autoscaler(found: dict[str, Any]) -> dict[str, Any]:
-    spec, state = found["spec"], found.get("status", {})
-    current = [m["resource"]["current"] for m in state.get("currentMetrics") or [] if m.get("type") == "Resource"]
+    said = Autoscaler.of(found)
     return {
-        "min": spec.get("minReplicas"),
-        "max": spec["maxReplicas"],
-        "desired": state.get("desiredReplicas"),
-        "target": spec["metrics"][0]["resource"]["target"].get("averageUtilization"),
-        "cpu_percent": current[0].get("averageUtilization") if current else None,
+        "min": said.minimum,
+        "max": said.maximum,
+        "desired": said.desired,
+        "target": said.target_percent,
+        "cpu_percent": said.cpu_percent,
     }

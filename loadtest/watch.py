@@ -8,28 +8,16 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from kubernetes.utils.quantity import parse_quantity
-
+from deploy.autoscaling import Autoscaler
 from deploy.cluster import Cluster
 from deploy.errors import DeployError, Refused
 from deploy.objects.common import SERVING, labels
 from deploy.objects.scaling import AUTOSCALER
 from deploy.objects.serving import DEPLOYMENT
+from deploy.quantities import millicores
 from loadtest.swarm import Figures
 
 _ANSWERED = re.compile(r'^bentoml_service_request_total\{[^}]*endpoint="/answer"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Autoscaler:
-    """What the HPA says. cpu_percent: of the request, over all pods; None while it reads `unknown`."""
-
-    minimum: int
-    maximum: int
-    target_percent: int
-    current: int
-    desired: int
-    cpu_percent: int | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class Sample:
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        return asdict(self)
+        return asdict(self) | {"autoscaler": None if self.autoscaler is None else self.autoscaler._asdict()}
 
 
 def sample(begun: float, stage: str, figures: Figures, watch: Watch | None = None, *, answered: bool = False) -> Sample:
@@ -94,16 +82,7 @@ class Watch:
         found = self._cluster.get("HorizontalPodAutoscaler", AUTOSCALER, self._namespace)
         if found is None:
             raise Refused(f"there is no HPA {self._namespace}/{AUTOSCALER}; run `python -m deploy apply` first", 404)
-        spec, state = found["spec"], found.get("status", {})
-        current = [m["resource"]["current"] for m in state.get("currentMetrics") or [] if m.get("type") == "Resource"]
-        return Autoscaler(
-            minimum=spec["minReplicas"],
-            maximum=spec["maxReplicas"],
-            target_percent=spec["metrics"][0]["resource"]["target"]["averageUtilization"],
-            current=state.get("currentReplicas", 0),
-            desired=state.get("desiredReplicas", 0),
-            cpu_percent=current[0].get("averageUtilization") if current else None,
-        )
+        return Autoscaler.of(found)
 
     def pods(self, *, answered: bool = False) -> dict[str, Pod]:
         """Return the pods that are ready."""
@@ -111,8 +90,7 @@ class Watch:
         used: dict[str, float] = {}
         with suppress(DeployError):  # metrics come late, and may be away for a while
             for measured in self._cluster.find("PodMetrics", self._namespace):
-                cores = [parse_quantity(c["usage"]["cpu"]) for c in measured["containers"]]  # type: ignore[no-untyped-call]
-                used[measured["metadata"]["name"]] = float(sum(cores) * 1000)
+                used[measured["metadata"]["name"]] = sum(millicores(c["usage"]["cpu"]) for c in measured["containers"])
         names = [pod["metadata"]["name"] for pod in found if _ready(pod)]
         return {name: Pod(used.get(name), self._answered(name) if answered else None) for name in names}
 
@@ -122,8 +100,7 @@ class Watch:
         if found is None:
             raise Refused(f"there is no Deployment {self._namespace}/{DEPLOYMENT}", 404)
         containers = found["spec"]["template"]["spec"]["containers"]
-        cores = [parse_quantity(c["resources"]["requests"]["cpu"]) for c in containers]  # type: ignore[no-untyped-call]
-        return float(sum(cores) * 1000)
+        return sum(millicores(container["resources"]["requests"]["cpu"]) for container in containers)
 
     def _answered(self, pod: str) -> float | None:
         try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from deploy.cluster import KINDS
+from deploy.kinds import KINDS
 
 Object = dict[str, Any]
 Step = Callable[[Object], None]

@@ -7,9 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from deploy.autoscaling import Autoscaler
 from loadtest import report, run
 from loadtest.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, Limits, judge
-from loadtest.watch import Autoscaler, Pod, Sample
+from loadtest.watch import Pod, Sample
 
 REQUEST_M = 250.0
 SHARES = {f"pod-{number}": 100.0 for number in range(6)}
