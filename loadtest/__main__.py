@@ -50,6 +50,25 @@ def _parser() -> argparse.ArgumentParser:
         help="python with loadtest/baseline/requirements.txt (%(default)s, made by `make compare`)",
     )
 
+    _add_autoscale(commands, common)
+
+    plain = commands.add_parser("run", parents=[common], help="load on a URL, with thresholds")
+    plain.set_defaults(command=_run)
+    plain.add_argument("--url", required=True, help="of the service")
+    plain.add_argument(
+        "--shape", default="ramp:users=8,seconds=10,hold=50", help=f"{', '.join(shapes.SHAPES)}, as in %(default)s"
+    )
+    plain.add_argument("--max-failure-ratio", type=float, default=0.0, help="of all requests (%(default)s)")
+    plain.add_argument("--max-p95-ms", type=float, help="median over the run")
+    plain.add_argument("--min-rate", type=float, help="requests a second")
+    plain.add_argument("--workers", type=int, default=1, help="processes that ask (%(default)s)")
+
+    cost = commands.add_parser("curve", parents=[common], help="time by context length and by batch size")
+    cost.set_defaults(command=_curve)
+    return parser
+
+
+def _add_autoscale(commands: Any, common: argparse.ArgumentParser) -> None:
     scaling = commands.add_parser("autoscale", parents=[common], help="load on a cluster, and whether it scaled")
     scaling.set_defaults(command=_autoscale)
     scaling.add_argument("--url", required=True, help="of the service: a node and its port, or the Ingress")
@@ -73,21 +92,6 @@ def _parser() -> argparse.ArgumentParser:
     scaling.add_argument("--max-failures", type=int, default=limits.failures, help="(%(default)s)")
     scaling.add_argument("--max-p95-ms", type=float, default=limits.p95_ms, help="while scaled (%(default)s)")
     scaling.add_argument("--workers", type=int, default=1, help="processes that ask (%(default)s)")
-
-    plain = commands.add_parser("run", parents=[common], help="load on a URL, with thresholds")
-    plain.set_defaults(command=_run)
-    plain.add_argument("--url", required=True, help="of the service")
-    plain.add_argument(
-        "--shape", default="ramp:users=8,seconds=10,hold=50", help=f"{', '.join(shapes.SHAPES)}, as in %(default)s"
-    )
-    plain.add_argument("--max-failure-ratio", type=float, default=0.0, help="of all requests (%(default)s)")
-    plain.add_argument("--max-p95-ms", type=float, help="median over the run")
-    plain.add_argument("--min-rate", type=float, help="requests a second")
-    plain.add_argument("--workers", type=int, default=1, help="processes that ask (%(default)s)")
-
-    cost = commands.add_parser("curve", parents=[common], help="time by context length and by batch size")
-    cost.set_defaults(command=_curve)
-    return parser
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -141,12 +145,10 @@ def _autoscale(options: argparse.Namespace) -> bool:
 
 def _run(options: argparse.Namespace) -> bool:
     stages = shapes.parse(options.shape)
-    samples, errors = run.run(
-        options.url, stages, options.output, _live, workers=options.workers, data=tuple(options.data)
-    )
+    done = run.run(options.url, stages, options.output, _live, workers=options.workers, data=tuple(options.data))
     thresholds = run.Thresholds(options.max_failure_ratio, options.max_p95_ms, options.min_rate)
-    about = {"url": options.url, "shape": options.shape, "errors": errors}
-    return _conclude(options, "Load", samples, run.judge(samples, thresholds), about)
+    about = {"url": options.url, "shape": options.shape, "errors": done.errors}
+    return _conclude(options, "Load", done.samples, run.judge(done.samples, thresholds), about)
 
 
 def _conclude(

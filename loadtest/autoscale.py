@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.shapes import Stage, Walk
+from loadtest.run import Recording, record
+from loadtest.shapes import Stage
 from loadtest.swarm import swarm
 from loadtest.verdict import BASELINE, COOL, HOLD, RAMP, SCALED
-from loadtest.watch import Sample, Watch, sample
-
-SAMPLE_S = 1.0
+from loadtest.watch import Sample, Watch
 
 
 @dataclass(frozen=True)
@@ -28,15 +26,6 @@ class Plan:
     cool_s: float = 600
     replicas: int | None = None
     workers: int = 1
-
-
-@dataclass
-class Recording:
-    """What happened. ended: seconds of each stage; errors: how often what went wrong."""
-
-    samples: list[Sample] = field(default_factory=list)
-    ended: dict[str, float] = field(default_factory=dict)
-    errors: dict[str, int] = field(default_factory=dict)
 
 
 def autoscale(
@@ -62,13 +51,5 @@ def autoscale(
         Stage(COOL, 0, plan.cool_s, until=back),
     ]
     with swarm(url, folder / "locust.log", plan.workers, data) as locusts:
-        walk, begun = Walk(stages), time.monotonic()
-        while (tick := walk.tick()) is not None:
-            locusts.resize(tick.users, tick.spawn_rate)
-            figures = locusts.figures()
-            recording.errors = figures.errors
-            recording.samples.append(sample(begun, tick.stage, figures, watch, answered=tick.stage == SCALED))
-            say(latest())
-            time.sleep(SAMPLE_S)
-        recording.ended = walk.ended
+        record(locusts, stages, recording, say, watch, answered_in=SCALED)
     return recording

@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.shapes import Stage, Walk
-from loadtest.swarm import swarm
+from loadtest.swarm import Swarm, swarm
 from loadtest.verdict import Check
-from loadtest.watch import Sample, sample
+from loadtest.watch import Sample, Watch, sample
 
 SAMPLE_S = 1.0
 
@@ -25,6 +25,39 @@ class Thresholds:
     rate: float | None = None
 
 
+@dataclass
+class Recording:
+    """What happened. ended: seconds of each stage; errors: how often what went wrong."""
+
+    samples: list[Sample] = field(default_factory=list)
+    ended: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+
+
+def record(
+    locusts: Swarm,
+    stages: Sequence[Stage],
+    recording: Recording,
+    say: Callable[[Sample], None],
+    watch: Watch | None = None,
+    answered_in: str = "",
+) -> float:
+    """Drive the load through the stages, record a sample a second, and return when it began.
+
+    answered_in: the stage in which each pod is asked for its count too.
+    """
+    walk, begun = Walk(stages), time.monotonic()
+    while (tick := walk.tick()) is not None:
+        locusts.resize(tick.users, tick.spawn_rate)
+        figures = locusts.figures()
+        recording.errors = figures.errors
+        recording.samples.append(sample(begun, tick.stage, figures, watch, answered=tick.stage == answered_in))
+        say(recording.samples[-1])
+        time.sleep(SAMPLE_S)
+    recording.ended = walk.ended
+    return begun
+
+
 def run(
     url: str,
     stages: Sequence[Stage],
@@ -33,20 +66,15 @@ def run(
     *,
     workers: int = 1,
     data: tuple[Path, ...] = (),
-) -> tuple[list[Sample], dict[str, int]]:
-    """Drive the load through the stages; return a sample a second, and how often what went wrong."""
-    samples: list[Sample] = []
+) -> Recording:
+    """Drive the load through the stages; a last sample counts what was on its way."""
+    recording = Recording()
     with swarm(url, folder / "locust.log", workers, data) as locusts:
-        walk, begun = Walk(stages), time.monotonic()
-        while (tick := walk.tick()) is not None:
-            locusts.resize(tick.users, tick.spawn_rate)
-            figures = locusts.figures()
-            samples.append(sample(begun, tick.stage, figures, None))
-            say(samples[-1])
-            time.sleep(SAMPLE_S)
+        begun = record(locusts, stages, recording, say)
         figures = locusts.figures()
-        samples.append(sample(begun, samples[-1].stage, figures, None))
-    return samples, figures.errors
+        recording.errors = figures.errors
+        recording.samples.append(sample(begun, recording.samples[-1].stage, figures))
+    return recording
 
 
 def judge(samples: Sequence[Sample], thresholds: Thresholds) -> list[Check]:

@@ -12,6 +12,9 @@ import pytest
 # Both are read when a library is imported: no test asks a hub, and none reports its use.
 os.environ |= {"HF_HUB_OFFLINE": "1", "BENTOML_DO_NOT_TRACK": "True"}
 
+from deploy import cluster as clusters
+from deploy.cluster import Cluster
+from tests.deploy import api as apis
 from tests.servers import serve
 from training import base
 
@@ -76,3 +79,19 @@ def client(server):
     """An HTTP client of `server`."""
     with httpx.Client(base_url=server.url, timeout=REQUEST_S) as http:
         yield http
+
+
+@pytest.fixture
+def api():
+    """A cluster of objects alone, behind a server that speaks the Kubernetes API."""
+    with apis.running() as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(api, tmp_path, monkeypatch):
+    """A connection to `api`, as KUBECONFIG names it, that does not wait between attempts."""
+    monkeypatch.setenv("KUBECONFIG", str(apis.kubeconfig(api.url, tmp_path / "kubeconfig")))
+    monkeypatch.setattr(clusters, "_PAUSE_S", 0.001)
+    with Cluster.connect() as connected:
+        yield connected

@@ -32,6 +32,11 @@ def pod(api, message="", **state):
     )
 
 
+def event(api, reason, message):
+    about = {"kind": "Job", "name": JOB}
+    api.put("Event", "e", NAMESPACE, involvedObject=about, type="Warning", reason=reason, message=message)
+
+
 def run(cluster, said, **more):
     return runs.run(cluster, render.run(SETTINGS, "train"), said.append, poll_s=0.001, grace_s=0.01, **more)
 
@@ -69,15 +74,7 @@ def test_a_drop_while_it_is_watched_is_no_failure(api, cluster, said):
 def test_a_failed_job_shows_conditions_events_and_the_end_of_its_log(api, cluster, said):
     pod(api, terminated={"exitCode": 7})
     api.logs[POD, "train"] = [b"2026-01-01T00:00:01Z error: the model is not good enough\n"]
-    api.put(
-        "Event",
-        "e",
-        NAMESPACE,
-        involvedObject={"kind": "Job", "name": JOB},
-        type="Warning",
-        reason="BackoffLimitExceeded",
-        message="Job has reached the specified backoff limit",
-    )
+    event(api, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
     api.script("Job", JOB, nothing, finished("Failed", "BackoffLimitExceeded"))
     with pytest.raises(RunFailed) as caught:
         run(cluster, said)
@@ -125,15 +122,7 @@ def test_an_image_that_comes_after_all_is_waited_for(api, cluster, said):
 
 
 def test_a_quota_that_lets_no_pod_in_is_said(api, cluster, said):
-    api.put(
-        "Event",
-        "e",
-        NAMESPACE,
-        involvedObject={"kind": "Job", "name": JOB},
-        type="Warning",
-        reason="FailedCreate",
-        message="pods is forbidden: exceeded quota: small",
-    )
+    event(api, "FailedCreate", "pods is forbidden: exceeded quota: small")
     with pytest.raises(RunFailed, match=r"can't run: .*FailedCreate: pods is forbidden: exceeded quota"):
         run(cluster, said)
 

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from deploy.cluster import Cluster
 from deploy.errors import Refused
 from deploy.objects.common import SERVING, labels
 from loadtest import autoscale, watch
@@ -18,17 +17,8 @@ STAGES = (BASELINE, RAMP, HOLD, SCALED, SCALED, COOL)
 
 
 @pytest.fixture
-def api():
-    with apis.running() as running:
-        yield running
-
-
-@pytest.fixture
-def watching(api, tmp_path, monkeypatch):
-    monkeypatch.setenv("KUBECONFIG", str(apis.kubeconfig(api.url, tmp_path / "kubeconfig")))
-    monkeypatch.setattr("deploy.cluster._PAUSE_S", 0.001)
-    with Cluster.connect() as cluster:
-        yield Watch(cluster, NAMESPACE, PORT)
+def watching(cluster):
+    return Watch(cluster, NAMESPACE, PORT)
 
 
 def scaler(api, desired, percent=30):
