@@ -53,8 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--overwrite", action="store_true", help="replace a finished or different run in the output folder"
     )
-    train.add_argument("--context", type=Path, metavar="TAR_GZ", help="then package as `package` does, to this file")
-    train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the Bento's tag here too")
+    train.add_argument(
+        "--if-changed",
+        action="store_true",
+        help="only if code, data, settings or versions have changed since the model in production, or the newest",
+    )
+    train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
     _add_settings(train)
 
     evaluate = commands.add_parser("evaluate", help="exact match and F1 of a stored model; JSON on stdout")
@@ -126,11 +130,9 @@ def _train(options: argparse.Namespace) -> None:
     settings = config.load(options.config, overrides)
     from training import pipeline
 
-    tag = pipeline.run(settings, overwrite=options.overwrite)
+    tag = pipeline.run(settings, overwrite=options.overwrite, if_changed=options.if_changed)
     if tag is not None:
-        print(tag)
-        if options.context is not None:
-            _package(options)
+        _say_tag(options, tag)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -197,7 +199,10 @@ def _promote(options: argparse.Namespace) -> None:
 def _package(options: argparse.Namespace) -> None:
     from training import bento
 
-    tag = bento.build(options.context)
+    _say_tag(options, bento.build(options.context))
+
+
+def _say_tag(options: argparse.Namespace, tag: str) -> None:
     print(tag)
     if options.tag_file is not None:
         options.tag_file.write_text(tag, encoding="ascii")

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import shutil
-import subprocess
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +12,13 @@ from bento_service.engines import TorchEngine
 from bento_service.reader import Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
 from training import base as base_models
-from training import data, gate, negatives, pretrained, store
+from training import data, gate, negatives, store
 from training.errors import SettingsError
 from training.evaluate import Gain, Readings, figures, gain, predict, read, say
 from training.export import calibration_rows, export
 from training.fit import calibration_errors, fit
 from training.metrics import summary
+from training.provenance import changes, provenance
 from training.train import fine_tune, finish, prepare_folder
 
 if TYPE_CHECKING:
@@ -35,25 +31,28 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "model"
 SERVED = "served"
-LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "onnx", "onnxruntime", "bentoml", "numpy")
 
 
-def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
+def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = False) -> str | None:
     """Train as the settings say and return the stored model's tag (None on every process but the first).
 
-    Raises TrainingError, GateError among them; the store is then as it was, and the run's folder stays: started again,
-    an unfinished run resumes, and one that was refused goes through the gate again.
+    if_changed: where this run would only repeat the model in production, or the newest, return that one's tag. Raises
+    TrainingError, GateError among them; the store is then as it was, and the run's folder stays: started again, an
+    unfinished run resumes, and one that was refused goes through the gate again.
     """
     import torch
     from accelerate import PartialState
 
     process = PartialState(cpu=not torch.cuda.is_available())
     train_examples, dev_examples = load_examples(settings)
+    base = base_models.find(settings.base_model)
+    origin = provenance(settings, base, train_examples, dev_examples)
+    if if_changed and (alike := _alike(settings.model_name, origin)) is not None:
+        return alike if process.is_main_process else None
     with process.main_process_first():
         checkpoint = prepare_folder(
             settings, data.fingerprint(train_examples), overwrite=overwrite and process.is_main_process
         )
-    base = base_models.find(settings.base_model)
     positions = base_models.max_positions(base.folder)
     if settings.max_length > positions:
         raise SettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
@@ -75,14 +74,13 @@ def run(settings: TrainSettings, *, overwrite: bool = False) -> str | None:
         return None
     folder = settings.output_dir
     _write_checkpoint(model, base.folder, folder / CHECKPOINT)
-    provenance = _provenance(settings, base, train_examples, dev_examples)
     calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)
-    _write_served(model, base.folder, folder / SERVED, reader_settings, provenance, calibration)
+    _write_served(model, base.folder, folder / SERVED, reader_settings, origin, calibration)
     metrics, made = _measure(settings, folder / SERVED, dev_examples, full_precision)
     metrics |= {"epochs": by_epoch, "gate": [str(check) for check in made]}
     _seal(folder / SERVED, metrics)
     gate.judge(made)
-    tag = store.save(settings.model_name, folder / SERVED, folder / CHECKPOINT, metrics, provenance)
+    tag = store.save(settings.model_name, folder / SERVED, folder / CHECKPOINT, metrics, origin)
     finish(folder, tag)
     return tag
 
@@ -100,6 +98,18 @@ def load_examples(settings: TrainSettings) -> tuple[list[Example], list[Example]
     examples = data.draw(examples, settings.max_examples, settings.seed)
     answerable = sum(bool(example.answers) for example in examples)
     return examples + negatives.construct(examples, round(settings.negatives * answerable), settings.seed), dev_examples
+
+
+def _alike(name: str, origin: dict[str, Any]) -> str | None:
+    """Return the tag of the served or newest model if a run would only repeat it, and say why it would or not."""
+    for tag, folder in store.current(name):
+        before = artifact.load(folder).provenance
+        changed = changes(before, origin)
+        if not changed:
+            logger.info("not trained again: nothing has changed since %s (%s)", tag, before["created"])
+            return tag
+        logger.info("changed since %s: %s", tag, ", ".join(changed))
+    return None
 
 
 def _measure(
@@ -163,67 +173,17 @@ def _write_served(
     base: Path,
     folder: Path,
     settings: ReaderSettings,
-    provenance: dict[str, Any],
+    origin: dict[str, Any],
     calibration: list[dict[str, Any]],
 ) -> None:
     folder.mkdir(exist_ok=True)
     export(model, folder / artifact.GRAPH, calibration)
     shutil.copyfile(base / artifact.TOKENIZER, folder / artifact.TOKENIZER)
     artifact.write_json(folder / artifact.READER, settings.model_dump())
-    artifact.write_json(folder / artifact.PROVENANCE, provenance)
+    artifact.write_json(folder / artifact.PROVENANCE, origin)
     _seal(folder, {})
 
 
 def _seal(served: Path, metrics: dict[str, Any]) -> None:
     artifact.write_json(served / artifact.METRICS, metrics)
     artifact.seal(served)
-
-
-def _provenance(
-    settings: TrainSettings,
-    base: base_models.BaseModel,
-    train_examples: list[Example],
-    dev_examples: list[Example],
-) -> dict[str, Any]:
-    """Say what a model came from: enough to make it again. File names only: folders are nobody's business."""
-    name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
-    origin: dict[str, Any] = {"name": name, "sha256": base.sha256}
-    lineage: dict[str, Any] = {}
-    if settings.base_model == base_models.PRETRAINED:
-        origin["weights_sha256"] = base_models.sha256_of([pretrained.FOLDER / pretrained.WEIGHTS])
-        lineage["weights_provenance"] = pretrained.provenance()
-    values = settings.model_dump(mode="json", exclude={"output_dir"}, exclude_none=True)
-    values["base_model"] = name
-    for sources in ("data", "dev_data"):
-        values[sources] = [Path(source).name for source in values[sources]]
-    return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "base_model": origin,
-        "data": _describe(train_examples),
-        "dev_data": _describe(dev_examples),
-        "settings": values,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-        "commit": _commit(),
-        **lineage,
-    }
-
-
-def _describe(examples: list[Example]) -> dict[str, Any]:
-    sources = dict.fromkeys(example.source for example in examples)
-    return {"sources": list(sources), "questions": len(examples), "sha256": data.fingerprint(examples)}
-
-
-def _commit() -> str:
-    """Return the commit this code stands at, "+changes" behind it when it was edited since; "" where nothing says.
-
-    An image has no git; it is told by QNA_COMMIT.
-    """
-    here = Path(__file__).parent
-    try:
-        commit, changes = (
-            subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("QNA_COMMIT", "")
-    return f"{commit}+changes" if changes else commit

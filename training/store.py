@@ -72,6 +72,13 @@ def production(name: str) -> tuple[str, Path] | None:
     return None if entry is None else (str(entry.tag), Path(entry.path))
 
 
+def current(name: str) -> list[tuple[str, Path]]:
+    """Return full tag and folder of the model in production, and of the newest; fewer when there are fewer."""
+    newest = max(stage.stored(name), key=lambda entry: entry.info.creation_time, default=None)
+    found = {str(entry.tag): Path(entry.path) for entry in (stage.production(name), newest) if entry is not None}
+    return list(found.items())
+
+
 def promote(tag: str) -> str:
     """Make a stored model the one in production, in place of any other, and return its full tag. Raises StoreError.
 
