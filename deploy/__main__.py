@@ -14,7 +14,7 @@ from deploy import apply, preflight, registry, removal, render, runs, settings, 
 from deploy.cluster import Cluster
 from deploy.errors import DeployError, NotReady, RunFailed
 from deploy.kinds import describe
-from deploy.objects.training import TRAIN
+from deploy.objects.training import PACKAGE
 from deploy.preflight import Level
 from deploy.rollout import Rollout
 from deploy.settings import ESTABLISHED, Settings
@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
 
     building = _command(commands, "build", _build, "build an image inside the cluster and push it; prints its digest")
     building.add_argument("image", choices=["training", "serving"], nargs="?", default="serving", help="[%(default)s]")
-    _command(commands, "train", _train, "train in the cluster, and follow it; prints the Bento's tag")
+    _command(commands, "train", _train, "train in the cluster, if anything has changed; prints the model's tag")
+    _command(commands, "package", _package, "make a Bento of model and service in the cluster; prints its tag")
     _command(commands, "verify", _verify, "let the pushed image prove its model; prints what it says of it")
 
     applying = _command(commands, "apply", _apply, "roll out by digest, wait, ask; on failure back to what passed")
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     applying.add_argument("--force-conflicts", action="store_true", help="take over fields that others have set")
     _command(commands, "rollback", _rollback, "go back to the last revision that passed before this one")
+    _command(commands, "load", _load, "let Locust ask the service from inside the cluster, and follow it")
     _command(commands, "status", _status, "model, image, replicas, autoscaler and last events")
 
     deleting = _command(commands, "delete", _delete, "take everything off the cluster but the trained models")
@@ -142,7 +144,13 @@ def _run(cluster: Cluster, chosen: Settings, name: str) -> str:
 
 def _train(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
-        bento = _run(cluster, chosen, "train")
+        model = _run(cluster, chosen, "train")
+    _print(options, model, {"model": model})
+
+
+def _package(options: argparse.Namespace, chosen: Settings) -> None:
+    with Cluster.connect(chosen.kube_context) as cluster:
+        bento = _run(cluster, chosen, "package")
     _print(options, bento, {"bento": bento})
 
 
@@ -165,12 +173,12 @@ def _build(options: argparse.Namespace, chosen: Settings) -> None:
 
 
 def _version(cluster: Cluster, chosen: Settings) -> str:
-    """Return the tag to push under: the one that was set, or the version of the Bento that training made."""
+    """Return the tag to push under: the one that was set, or the version of the Bento that was packaged."""
     if chosen.tag != registry.LATEST:
         return chosen.tag
-    bento = runs.succeeded(cluster, TRAIN, chosen.training_namespace)
+    bento = runs.succeeded(cluster, PACKAGE, chosen.training_namespace)
     if bento is None:
-        raise RunFailed("no training Job has succeeded lately; run `python -m deploy train`, or set --tag")
+        raise RunFailed("no packaging Job has succeeded lately; run `python -m deploy package`, or set --tag")
     return bento.rpartition(":")[2]
 
 
@@ -208,6 +216,12 @@ def _rollback(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
         image = Rollout(cluster, chosen, _say).back()
     _print(options, image, {"image": image})
+
+
+def _load(options: argparse.Namespace, chosen: Settings) -> None:
+    with Cluster.connect(chosen.kube_context) as cluster:
+        _run(cluster, chosen, "load")
+    _print(options, "every answer was right", {"shape": chosen.load_shape})
 
 
 def _status(options: argparse.Namespace, chosen: Settings) -> None:

@@ -13,6 +13,7 @@ from deploy.objects import (
     access,
     building,
     exposure,
+    loading,
     monitoring,
     namespaces,
     network,
@@ -36,9 +37,11 @@ _CONCERNS: dict[str, Callable[[Settings], list[Any]]] = {
 }
 _RUNS: dict[str, Callable[[Settings], list[Any]]] = {
     "training-image": building.training_image,
-    "train": training.objects,
+    "train": training.training,
+    "package": training.packaging,
     "serving-image": building.serving_image,
     "verify": verification.objects,
+    "load": loading.objects,
 }
 RUNS = "jobs"
 """Folder of the runs, apart from what stands: `kubectl apply -f` of a folder starts none of them."""
@@ -71,7 +74,7 @@ def runs(settings: Settings) -> dict[str, list[dict[str, Any]]]:
 
 
 def run(settings: Settings, name: str) -> list[dict[str, Any]]:
-    """Return the objects of one run: training-image, train, serving-image or verify."""
+    """Return the objects of one run: training-image, train, package, serving-image, verify or load."""
     return _objects(_RUNS[name], settings)
 
 

@@ -120,6 +120,10 @@ class Settings(BaseModel):
     train_gpus: int = Field(0, ge=0, description="GPUs of a training pod")
     train_nodes: int = Field(1, ge=1, description="training pods, which torchrun brings together")
     train_deadline_s: int = Field(1800, ge=60, description="seconds that a training may take")
+    load_shape: str = Field(
+        "ramp:users=20,seconds=30,hold=60", pattern=r"^\w+:[\w=.,]+$", description="load from inside the cluster"
+    )
+    load_arguments: Words = Field((), description="more arguments for Locust there, such as `--processes 4`")
     keep_jobs_s: int = Field(86400, ge=0, description="seconds after which a finished Job is removed")
     rollout_deadline_s: int = Field(600, ge=1, description="seconds that a rollout may take")
     registry_check: bool = Field(True, description="ask the registry from here: for digests, and to move `latest`")

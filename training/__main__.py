@@ -55,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument(
         "--if-changed",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="only if code, data, settings or versions have changed since the model in production, or the newest",
     )
     train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")

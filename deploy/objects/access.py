@@ -6,7 +6,7 @@ from typing import Any
 
 from kubernetes import client
 
-from deploy.objects.common import BUILD, SERVING, TRAINING, VERIFY, account, metadata
+from deploy.objects.common import BUILD, LOAD, SERVING, TRAINING, VERIFY, account, metadata
 from deploy.settings import Settings
 
 DEPLOYER = "qna-deployer"
@@ -22,7 +22,7 @@ def objects(settings: Settings) -> list[Any]:
     namespaces what `python -m deploy` does there, and outside of them only look.
     """
     training, serving = settings.training_namespace, settings.serving_namespace
-    accounts = [(training, TRAINING), (training, BUILD), (serving, SERVING), (serving, VERIFY)]
+    accounts = [(training, TRAINING), (training, BUILD), *((serving, name) for name in (SERVING, VERIFY, LOAD))]
     standing = {
         "apps": ["deployments"],
         "": ["services", "configmaps"],

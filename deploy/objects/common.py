@@ -9,7 +9,7 @@ from kubernetes import client
 from deploy.settings import Settings
 
 APPLICATION = "extractive-qa"
-SERVING, TRAINING, BUILD, VERIFY = "serving", "training", "build", "verification"
+SERVING, TRAINING, BUILD, VERIFY, LOAD = "serving", "training", "build", "verification", "load"
 """Components, as their pods' labels say."""
 USER = 1034
 """The user that BentoML's images run as; by number, since the kubelet can't check a name."""
@@ -103,10 +103,9 @@ def job(
                 spec=client.V1PodSpec(
                     service_account_name=account(component),
                     automount_service_account_token=False,
-                    enable_service_links=False,
                     restart_policy="Never",
                     image_pull_secrets=pull_secrets(settings),
-                    **pod,
+                    **{"enable_service_links": False, **pod},
                 ),
             ),
             **indexed,

@@ -6,7 +6,7 @@ from typing import Any
 
 from kubernetes import client
 
-from deploy.objects.common import BUILD, SERVING, TRAINING, metadata, selector
+from deploy.objects.common import BUILD, LOAD, SERVING, TRAINING, metadata, selector
 from deploy.settings import Settings
 
 _HTTPS = 443
@@ -27,6 +27,7 @@ def objects(settings: Settings) -> list[Any]:
     return [
         *(_policy("default-deny", namespace, client.V1LabelSelector()) for namespace in (training, serving)),
         _policy("allow-questions", serving, selector(SERVING), ingress=[_from_anywhere(settings.port)]),
+        _policy("allow-load-out", serving, selector(LOAD), egress=[_to(SERVING, settings.port)]),
         _policy("allow-training-out", training, selector(TRAINING), egress=[_dns(), _to_anywhere({_HTTPS})]),
         _policy("allow-build-out", training, selector(BUILD), egress=[_dns(), _to_anywhere(web)]),
         *(peers if settings.train_nodes > 1 else []),
@@ -70,8 +71,9 @@ def _from(component: str) -> client.V1NetworkPolicyIngressRule:
     return client.V1NetworkPolicyIngressRule(var_from=[client.V1NetworkPolicyPeer(pod_selector=selector(component))])
 
 
-def _to(component: str) -> client.V1NetworkPolicyEgressRule:
-    return client.V1NetworkPolicyEgressRule(to=[client.V1NetworkPolicyPeer(pod_selector=selector(component))])
+def _to(component: str, port: int | None = None) -> client.V1NetworkPolicyEgressRule:
+    peer = client.V1NetworkPolicyPeer(pod_selector=selector(component))
+    return client.V1NetworkPolicyEgressRule(to=[peer], ports=None if port is None else [_port(port)])
 
 
 def _dns() -> client.V1NetworkPolicyEgressRule:

@@ -1,4 +1,4 @@
-"""The Job that trains, stores the model on the volume, and leaves the context of its image there."""
+"""The Jobs of the training image on its volume: one trains and stores a model, one packages it with the service."""
 
 from __future__ import annotations
 
@@ -20,52 +20,82 @@ from deploy.objects.common import (
 from deploy.objects.storage import FOLDER, mounted
 from deploy.settings import Settings
 
-TRAIN = "train-model-job"
+TRAIN, PACKAGE = "train-model-job", "package-model-job"
 CONTEXT = f"{FOLDER}/context.tar.gz"
 PEERS = "train-model"
 """The name by which the pods of a training on several nodes find each other."""
 PEER_PORT = 29500
+_PACKAGE_DEADLINE_S = 900
 
 
-def objects(settings: Settings) -> list[Any]:
-    """Train, store the model on the volume, and leave the context of its image there.
+def training(settings: Settings) -> list[Any]:
+    """Train, unless nothing has changed since the model in production, and store the model on the volume.
 
     On several nodes a pod each, which torchrun brings together: the first pod is where they meet.
     """
     nodes = settings.train_nodes
+    made = _job(
+        settings,
+        TRAIN,
+        ["train", "--if-changed", "--output-dir", f"{FOLDER}/runs/job", "--overwrite", *settings.train_arguments],
+        deadline_s=settings.train_deadline_s,
+        resources=_resources(settings),
+        command=_command(settings),
+        nodes=nodes,
+        subdomain=PEERS if nodes > 1 else None,
+    )
+    return [made] if nodes == 1 else [_peers(settings), made]
+
+
+def packaging(settings: Settings) -> list[Any]:
+    """Make a Bento of the service and the model to be served, and leave the context of its image on the volume."""
+    small = resources("250m", "1Gi", "1Gi")
+    words = ["package", "--context", CONTEXT]
+    return [_job(settings, PACKAGE, words, deadline_s=_PACKAGE_DEADLINE_S, resources=small)]
+
+
+def _job(
+    settings: Settings,
+    name: str,
+    words: list[str],
+    *,
+    deadline_s: int,
+    resources: client.V1ResourceRequirements,
+    command: list[str] | None = None,
+    **more: Any,
+) -> client.V1Job:
+    """Run `python -m training` on the volume; the tag that it prints is the container's termination message."""
     volumes, mounts = scratch("2Gi", tmp="/tmp")  # noqa: S108  # a mount point
     model = client.V1VolumeMount(name="model", mount_path=FOLDER)
-    made = job(
-        TRAIN,
+    return job(
+        name,
         settings.training_namespace,
         TRAINING,
         settings,
-        deadline_s=settings.train_deadline_s,
-        nodes=nodes,
+        deadline_s=deadline_s,
         security_context=unprivileged(),
-        subdomain=PEERS if nodes > 1 else None,
         init_containers=[_own_the_folder(settings, model)] if settings.storage_class is None else None,
         containers=[
             client.V1Container(
-                name="train",
+                name=words[0],
                 image=settings.training_reference,
                 image_pull_policy="Always",
-                command=_command(settings),
-                args=_arguments(settings),
+                command=command,
+                args=[words[0], "--tag-file", "/dev/termination-log", *words[1:]],
                 env=[
                     client.V1EnvVar(name="BENTOML_HOME", value=f"{FOLDER}/bentoml"),
                     client.V1EnvVar(name="TQDM_MININTERVAL", value="30"),  # a log is no terminal
                     client.V1EnvVar(name="HF_HOME", value=f"{FOLDER}/huggingface"),
                 ],
-                resources=_resources(settings),
+                resources=resources,
                 security_context=locked_down(),
                 termination_message_policy="FallbackToLogsOnError",
                 volume_mounts=[model, *mounts],
             )
         ],
         volumes=[mounted(), *volumes],
+        **more,
     )
-    return [made] if nodes == 1 else [_peers(settings), made]
 
 
 def _command(settings: Settings) -> list[str] | None:
@@ -84,12 +114,6 @@ def _command(settings: Settings) -> list[str] | None:
         "-m",
         "training",
     ]
-
-
-def _arguments(settings: Settings) -> list[str]:
-    where = ["--output-dir", f"{FOLDER}/runs/job", "--overwrite"]
-    left = ["--context", CONTEXT, "--tag-file", "/dev/termination-log"]
-    return ["train", *where, *left, *settings.train_arguments]
 
 
 def _resources(settings: Settings) -> client.V1ResourceRequirements:

@@ -116,6 +116,6 @@ def test_a_cluster_that_is_not_there_has_its_own_code(monkeypatch, tmp_path, cap
     assert "set KUBECONFIG" in capsys.readouterr().err
 
 
-def test_a_build_without_a_training_says_what_to_do(api, cluster, capsys):
+def test_a_build_without_a_bento_says_what_to_do(api, cluster, capsys):
     assert main(["build", "--registry", "registry.example"]) == 5
-    assert "run `python -m deploy train`, or set --tag" in capsys.readouterr().err
+    assert "run `python -m deploy package`, or set --tag" in capsys.readouterr().err

@@ -139,8 +139,8 @@ def containers(pod):
 
 
 def test_every_pod_is_looked_at():
-    assert list(pods("defaults", "serving-model-env")) == ["model-inference", "copy-model-job"]
-    jobs = ["kaniko-training-image-job", "train-model-job", "kaniko-build-job"]
+    assert list(pods("defaults", "serving-model-env")) == ["model-inference", "copy-model-job", "load-test-job"]
+    jobs = ["kaniko-training-image-job", "train-model-job", "package-model-job", "kaniko-build-job"]
     assert list(pods("defaults", "training-model-env")) == jobs
 
 
@@ -206,6 +206,11 @@ def arguments(name, variant="defaults"):
     return job(name, variant)["template"]["spec"]["containers"][0]["args"]
 
 
+def image_and_store(name):
+    container = job(name)["template"]["spec"]["containers"][0]
+    return container["image"], {variable["name"]: variable["value"] for variable in container["env"]}["BENTOML_HOME"]
+
+
 def test_no_job_runs_for_ever():
     assert job("train-model-job")["activeDeadlineSeconds"] == 1800
     for made in of_kind("Job"):
@@ -215,13 +220,15 @@ def test_no_job_runs_for_ever():
         assert made["spec"]["template"]["spec"]["restartPolicy"] == "Never"
 
 
-def test_the_image_is_built_from_what_training_left():
-    left = dict(itertools.pairwise(arguments("train-model-job")))["--context"]
+def test_the_image_is_built_from_what_was_packaged_from_what_was_trained():
+    left = dict(itertools.pairwise(arguments("package-model-job")))["--context"]
     assert f"--context=tar://{left}" in arguments("kaniko-build-job")
     mounts = {
         name: {mount["mountPath"] for mount in job(name)["template"]["spec"]["containers"][0]["volumeMounts"]}
-        for name in ("train-model-job", "kaniko-build-job")
+        for name in ("train-model-job", "package-model-job", "kaniko-build-job")
     }
+    images, stores = zip(*map(image_and_store, ("train-model-job", "package-model-job")), strict=True)
+    assert len(set(images)) == len(set(stores)) == 1
     assert all("/mnt/model" in paths for paths in mounts.values())
     claims = {
         volume["persistentVolumeClaim"]["claimName"]
@@ -272,6 +279,21 @@ def test_what_is_verified_is_what_is_served():
         verified = job("copy-model-job", variant)["template"]["spec"]["containers"][0]
         assert verified["image"] == served["image"]
         assert verified["args"][0] == "verify"
+
+
+def test_load_comes_from_beside_the_service_and_goes_nowhere_else():
+    service = next(made for made in of_kind("Service") if made["spec"].get("type") == "NodePort")
+    pod = job("load-test-job")["template"]["spec"]
+    assert pod["enableServiceLinks"] is True
+    (url,) = (word for word in pod["containers"][0]["command"] if word.startswith("http://"))
+    assert url == "http://$(MODEL_SERVICE_SERVICE_HOST):$(MODEL_SERVICE_SERVICE_PORT)"
+    assert service["metadata"]["name"] == "model-service"
+    (policy,) = (made for made in of_kind("NetworkPolicy") if made["metadata"]["name"] == "allow-load-out")
+    selected = policy["spec"]["podSelector"]["matchLabels"]
+    assert selected == job("load-test-job")["template"]["metadata"]["labels"]
+    (rule,) = policy["spec"]["egress"]
+    assert rule["to"][0]["podSelector"]["matchLabels"] == service["spec"]["selector"]
+    assert [port["port"] for port in rule["ports"]] == [5000]
 
 
 def test_training_on_several_nodes_meets_at_the_first_pod():

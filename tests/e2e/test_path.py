@@ -93,6 +93,12 @@ def image(flags):
     trained = deploy("train", flags=flags)
     assert trained.returncode == 0, trained.stderr[-4000:]
     assert trained.stdout.startswith("extractive-qa:")
+    again = deploy("train", flags=flags)
+    assert again.stdout == trained.stdout
+    assert "not trained again" in again.stderr
+    packaged = deploy("package", flags=flags)
+    assert packaged.returncode == 0, packaged.stderr[-4000:]
+    assert packaged.stdout.startswith("extractive-qa:")
     built = deploy("build", flags=flags)
     assert built.returncode == 0, built.stderr[-4000:]
     return [*flags, "--digest", built.stdout.strip()]
@@ -124,6 +130,14 @@ def test_status_shows_it(image):
     assert found["service"]["model"].startswith("extractive-qa:")
     assert found["deployment"]["available"] >= 2
     assert found["deployment"]["passed"] is True
+
+
+def test_load_from_inside_is_answered(image):
+    if not os.environ.get(settings.variable("training_image")):
+        pytest.skip("Locust is in the training image: set QNA_DEPLOY_TRAINING_IMAGE")
+    done = deploy("load", "--load-shape", "steps:users=4,step=2,seconds=10", flags=image)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "0(0.00%)" in done.stderr
 
 
 def test_an_image_that_is_not_there_is_rolled_back(image):
