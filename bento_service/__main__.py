@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     anywhere = "0.0.0.0"  # noqa: S104  # a container's port is closed unless it is published
     serve.add_argument("--host", default=os.environ.get("BENTOML_HOST", anywhere), help="address [%(default)s]")
     serve.add_argument("--port", type=int, default=os.environ.get("BENTOML_PORT", "5000"), help="[%(default)s]")
-    verify = commands.add_parser("verify", help="check every file of the model and answer a question; JSON on stdout")
+    verify = commands.add_parser("verify", help="check every file of the model, answer a question, tell its figures")
     verify.set_defaults(command=_verify)
     verify.add_argument("--report", type=Path, metavar="FILE", help="write the JSON here too")
     return parser
@@ -90,7 +90,8 @@ def _verify(options: argparse.Namespace) -> None:
     request = AnswerRequest.model_validate(EXAMPLE_REQUEST)
     answer = AnswerResponse.of(request, stored.reader().answer(request.to_query()))
     origin = {"bento": bento, "model": str(model.tag), "files": len(artifact.FILES)}
-    report = json.dumps(origin | answer.model_dump(exclude_none=True))
+    measured = {"metrics": stored.metrics.get("served", {}).get("overall", {})}
+    report = json.dumps(origin | measured | answer.model_dump(exclude_none=True))
     print(report)
     if options.report is not None:
         options.report.write_text(report, encoding="utf-8")

@@ -10,19 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deploy import apply, preflight, registry, removal, render, runs, settings, status
+from deploy import apply, credentials, preflight, registry, removal, render, settings, status
 from deploy.cluster import Cluster
-from deploy.errors import DeployError, NotReady, RunFailed
+from deploy.errors import DeployError, NotReady
 from deploy.kinds import describe
-from deploy.objects.training import PACKAGE
+from deploy.pipeline import Pipeline
 from deploy.preflight import Level
 from deploy.rollout import Rollout
 from deploy.settings import ESTABLISHED, Settings
 
 EPILOG = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 cluster or registry not reachable, 4 refused by it,
 5 a Job failed, 6 a rollout failed, 7 the preflight found an error. KUBECONFIG names the cluster."""
-_BEFORE_RUNS = ("namespaces", "access", "network", "storage")
-"""Concerns that a run of the pipeline needs."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,8 +50,15 @@ def _parser() -> argparse.ArgumentParser:
 
     _command(commands, "preflight", _preflight, "check the cluster before anything is applied")
 
+    _command(
+        commands, "secret", _secret, f"give both namespaces the registry's credentials: {credentials.FILE}, or ours"
+    )
+
     building = _command(commands, "build", _build, "build an image inside the cluster and push it; prints its digest")
     building.add_argument("image", choices=["training", "serving"], nargs="?", default="serving", help="[%(default)s]")
+    building.add_argument(
+        "--if-changed", action="store_true", help="training: of what is checked out, unless its image is there already"
+    )
     _command(commands, "train", _train, "train in the cluster, if anything has changed; prints the model's tag")
     _command(commands, "package", _package, "make a Bento of model and service in the cluster; prints its tag")
     _command(commands, "verify", _verify, "let the pushed image prove its model; prints what it says of it")
@@ -136,63 +141,49 @@ def _preflight(options: argparse.Namespace, chosen: Settings) -> None:
         raise NotReady(f"the cluster is not ready: {', '.join(dict.fromkeys(errors))}")
 
 
-def _run(cluster: Cluster, chosen: Settings, name: str) -> str:
-    """Run one Job of the pipeline, after what it stands on."""
-    apply.apply(cluster, render.objects(chosen, *_BEFORE_RUNS), lambda _: None)
-    return runs.run(cluster, render.run(chosen, name), _say)
+def _secret(options: argparse.Namespace, chosen: Settings) -> None:
+    made = credentials.secrets(chosen)
+    with Cluster.connect(chosen.kube_context) as cluster:
+        apply.apply(cluster, render.objects(chosen, "namespaces"), lambda _: None)
+        for secret in made:
+            cluster.apply(secret, force=True)  # without a look at what was there
+    names = [describe(secret) for secret in made]
+    _print(options, "\n".join(names), {"secrets": names})
 
 
 def _train(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
-        model = _run(cluster, chosen, "train")
+        model = Pipeline(cluster, chosen, _say).train()
     _print(options, model, {"model": model})
 
 
 def _package(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
-        bento = _run(cluster, chosen, "package")
+        bento = Pipeline(cluster, chosen, _say).package()
     _print(options, bento, {"bento": bento})
 
 
 def _build(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
+        pipeline = Pipeline(cluster, chosen, _say)
         if options.image == "training":
-            digest = _run(cluster, chosen, "training-image")
-            _print(options, digest, {"image": chosen.training_reference, "digest": digest})
-            return
-        tag = _version(cluster, chosen)
-        versioned = chosen.model_copy(update={"tag": tag})
-        digest = _run(cluster, versioned, "serving-image")
-    if chosen.registry_check:
-        found = registry.digest(chosen, tag)
-        if found != digest:
-            raise RunFailed(f"the registry has {found} under {versioned.serving_reference}, and Kaniko pushed {digest}")
-        registry.move_latest(chosen, tag)
-        _say(f"the registry has it, and {registry.LATEST} is it")
-    _print(options, digest, {"image": versioned.serving_reference, "digest": digest})
-
-
-def _version(cluster: Cluster, chosen: Settings) -> str:
-    """Return the tag to push under: the one that was set, or the version of the Bento that was packaged."""
-    if chosen.tag != registry.LATEST:
-        return chosen.tag
-    bento = runs.succeeded(cluster, PACKAGE, chosen.training_namespace)
-    if bento is None:
-        raise RunFailed("no packaging Job has succeeded lately; run `python -m deploy package`, or set --tag")
-    return bento.rpartition(":")[2]
+            built = pipeline.training_image(if_changed=options.if_changed)
+        else:
+            built = pipeline.serving_image()
+    _print(options, built.digest, built._asdict())
 
 
 def _verify(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
-        said = _run(cluster, _pinned(chosen), "verify")
-    _print(options, said, json.loads(said))
+        said = Pipeline(cluster, _pinned(chosen), _say).verify()
+    _print(options, json.dumps(said), said)
 
 
 def _pinned(chosen: Settings) -> Settings:
     """Name the image by its digest, which the registry knows unless it is set."""
     if chosen.digest is not None or not chosen.registry_check:
         return chosen
-    return chosen.model_copy(update={"digest": registry.digest(chosen, chosen.tag)})
+    return chosen.model_copy(update={"digest": registry.digest(chosen, chosen.serving_image, chosen.tag)})
 
 
 def _apply(options: argparse.Namespace, chosen: Settings) -> None:
@@ -220,7 +211,7 @@ def _rollback(options: argparse.Namespace, chosen: Settings) -> None:
 
 def _load(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
-        _run(cluster, chosen, "load")
+        Pipeline(cluster, chosen, _say).load()
     _print(options, "every answer was right", {"shape": chosen.load_shape})
 
 

@@ -16,6 +16,7 @@ class Kind(NamedTuple):
 KINDS = {
     "Namespace": Kind("api/v1", "namespaces", namespaced=False),
     "ServiceAccount": Kind("api/v1", "serviceaccounts"),
+    "Secret": Kind("api/v1", "secrets"),
     "Role": Kind("apis/rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": Kind("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
     "ClusterRole": Kind("apis/rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
@@ -35,7 +36,6 @@ KINDS = {
     # Read, never applied.
     "Pod": Kind("api/v1", "pods"),
     "Event": Kind("api/v1", "events"),
-    "Secret": Kind("api/v1", "secrets"),
     "ReplicaSet": Kind("apis/apps/v1", "replicasets"),
     "DaemonSet": Kind("apis/apps/v1", "daemonsets"),
     "Node": Kind("api/v1", "nodes", namespaced=False),

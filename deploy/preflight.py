@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from deploy import autoscaling
+from deploy import autoscaling, credentials
 from deploy.cluster import Cluster
 from deploy.errors import DeployError, Refused
 from deploy.objects.common import SERVING, labels
 from deploy.objects.serving import SERVICE
 from deploy.quantities import millicores, whole_bytes
-from deploy.registry import credentials_key
 from deploy.settings import Settings
 
 OLDEST = (1, 30)
@@ -196,18 +192,14 @@ def _registry_secret(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     if settings.registry_secret is None:
         yield _ok("none is used")
         return
-    key = credentials_key(settings.registry)
+    key, make = credentials.key(settings.registry), "run `python -m deploy secret`"
     for namespace in (settings.training_namespace, settings.serving_namespace):
-        make = (
-            f"kubectl -n {namespace} create secret docker-registry {settings.registry_secret} "
-            f"--docker-server={key} --docker-username=... --docker-password=..."
-        )
         secret = cluster.get("Secret", settings.registry_secret, namespace)
         what = f"{namespace}/{settings.registry_secret}"
         if secret is None:
             level = _error if namespace == settings.training_namespace else _warning
             yield level(f"Secret {what} is missing: images can't be pushed, and private ones not pulled", make)
-        elif (wrong := _malformed(secret, key)) is not None:
+        elif (wrong := credentials.malformed(secret, key)) is not None:
             yield _error(f"Secret {what}: {wrong}", f"delete it, then {make}")
         else:
             yield _ok(f"Secret {what} knows {key}")
@@ -279,20 +271,6 @@ def _running(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
 
 def _is_default(about: dict[str, Any]) -> bool:
     return any(_DEFAULT_CLASS in name and value == "true" for name, value in about.get("annotations", {}).items())
-
-
-def _malformed(secret: dict[str, Any], key: str) -> str | None:
-    """Return what is wrong with a Secret of credentials; its contents are never said."""
-    if secret.get("type") != "kubernetes.io/dockerconfigjson":
-        return f"its type is {secret.get('type')}, not kubernetes.io/dockerconfigjson"
-    try:
-        auths = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))["auths"]
-        names = sorted(auths)
-    except (KeyError, ValueError, TypeError, binascii.Error):
-        return "its .dockerconfigjson can't be read"
-    if key not in names:
-        return f"it knows {', '.join(names) or 'no registry'}, not {key}"
-    return None
 
 
 def _whole_millicores(quantity: str) -> int:

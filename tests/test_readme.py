@@ -13,6 +13,7 @@ from bento_service.application import Settings
 from bento_service.schema import EXAMPLE_REQUEST, VERSION
 from bento_service.service import ExtractiveQA
 from deploy.__main__ import _parser as deploying
+from deploy.credentials import PASSWORD, USERNAME
 from loadtest.__main__ import _parser as loading
 from tests.commands import ROOT
 from training.__main__ import _parser
@@ -63,7 +64,7 @@ def test_help_lists_every_target():
 
 def test_documented_variables_and_routes_are_the_services():
     documented = set(re.findall(r"`(QNA_[A-Z_]+)`", README))
-    assert documented == {f"QNA_{name.upper()}" for name in Settings.model_fields}
+    assert documented == {f"QNA_{name.upper()}" for name in Settings.model_fields} | {USERNAME, PASSWORD}
     service: Any = ExtractiveQA  # the decorator makes a service of the class
     for route in re.findall(r"^\| `(?:POST|GET) (/[a-z.]+)`", README, re.MULTILINE):
         assert route in {*service.openapi_spec.paths, "/docs.json"}

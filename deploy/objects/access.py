@@ -36,14 +36,14 @@ def objects(settings: Settings) -> list[Any]:
     return [
         *(_account(account(component), namespace, component) for namespace, component in accounts),
         _account(DEPLOYER, training),
-        *_role(settings, training, _rules({"": ["persistentvolumeclaims", "services"]})),
-        *_role(settings, serving, [*_rules(standing), *asking]),
+        *_role(settings, training, [*_rules({"": ["persistentvolumeclaims", "services"]}), *_secret(settings)]),
+        *_role(settings, serving, [*_rules(standing), *asking, *_secret(settings)]),
         *_onlooker(settings),
     ]
 
 
 def _rules(applied: dict[str, list[str]]) -> list[client.V1PolicyRule]:
-    """Let the deployer apply these beside Jobs and NetworkPolicies, and read what tells of them; no Secret is."""
+    """Let the deployer apply these beside Jobs and NetworkPolicies, and read what tells of them."""
     return [
         *(_rule(group, kinds, _APPLY) for group, kinds in applied.items()),
         _rule("batch", ["jobs"], _APPLY),
@@ -51,6 +51,13 @@ def _rules(applied: dict[str, list[str]]) -> list[client.V1PolicyRule]:
         _rule("", ["pods", "pods/log", "events", "serviceaccounts"], _READ),
         _rule(_RBAC, ["roles", "rolebindings"], _READ),
     ]
+
+
+def _secret(settings: Settings) -> list[client.V1PolicyRule]:
+    """Let the deployer write the registry's Secret, and read none. What is to be created has no name to limit it by."""
+    if settings.registry_secret is None:
+        return []
+    return [_rule("", ["secrets"], ["create"]), _rule("", ["secrets"], ["patch"], [settings.registry_secret])]
 
 
 def _rule(group: str, kinds: list[str], verbs: list[str], names: list[str] | None = None) -> client.V1PolicyRule:

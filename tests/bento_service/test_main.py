@@ -52,6 +52,7 @@ def test_a_model_is_verified_by_answering(tiny_store, tiny_model):
     report = json.loads(done.stdout)
     assert (report["model"], report["bento"], report["files"]) == (f"extractive-qa:{tiny_model.name}", None, 5)
     assert CONTEXT[report["start_pos"] : report["end_pos"]] == report["answer"]
+    assert report["metrics"] == json.loads((tiny_model / "metrics.json").read_text())["served"]["overall"]
 
 
 def test_a_missing_model_is_said_in_one_line(tmp_path):

@@ -69,9 +69,11 @@ class Api:
         self.objects[kind, namespace, name] = made
         return made
 
-    def the(self, kind: str, name: str) -> Object:
-        """Return the object of that name."""
-        (found,) = (made for (k, _, n), made in self.objects.items() if (k, n) == (kind, name))
+    def the(self, kind: str, name: str, namespace: str | None = None) -> Object:
+        """Return the object of that name, wherever it is or in a namespace."""
+        (found,) = (
+            made for (k, ns, n), made in self.objects.items() if (k, n) == (kind, name) and namespace in (None, ns)
+        )
         return found
 
     def script(self, kind: str, name: str, *steps: Step | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.settings import Settings
+from tests.deploy import registry
 
 SETTINGS = Settings(registry="registry.example", digest="sha256:" + "1" * 64)
 
@@ -13,3 +14,10 @@ SETTINGS = Settings(registry="registry.example", digest="sha256:" + "1" * 64)
 def said():
     """What was said of the progress, a line each."""
     return []
+
+
+@pytest.fixture
+def images():
+    """A registry without images."""
+    with registry.running() as running:
+        yield running

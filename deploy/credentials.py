@@ -1,0 +1,114 @@
+"""Credentials of the registry: where this machine finds them, and the Secret that pods use them by."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.errors import SettingsError
+from deploy.objects.common import metadata
+from deploy.settings import Settings
+
+USERNAME, PASSWORD = "QNA_REGISTRY_USERNAME", "QNA_REGISTRY_PASSWORD"  # names
+"""Variables that win over what `docker login` noted."""
+FILE = "K8S_SECRET_FILE"
+"""Variable that names a file with the Secret, as `kubectl apply` takes it."""
+DOCKER_HUB = "docker.io"
+HUB_KEY = "https://index.docker.io/v1/"
+"""What Docker Hub is called in a file or Secret of credentials."""
+_TYPE, _FIELD = "kubernetes.io/dockerconfigjson", ".dockerconfigjson"
+
+
+def key(registry: str) -> str:
+    """Return the name that a registry has in a file or Secret of credentials."""
+    return HUB_KEY if registry == DOCKER_HUB else registry
+
+
+def found(registry: str) -> tuple[str | None, str | None]:
+    """Return user and password: of the environment, or as `docker login` noted them in $DOCKER_CONFIG or ~/.docker."""
+    if os.environ.get(USERNAME) and os.environ.get(PASSWORD):
+        return os.environ[USERNAME], os.environ[PASSWORD]
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        auths = json.loads((folder / "config.json").read_text(encoding="utf-8"))["auths"]
+        user, _, password = base64.b64decode(auths[key(registry)]["auth"]).decode().partition(":")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+    return user, password
+
+
+def secrets(settings: Settings) -> list[dict[str, Any]]:
+    """Return the registry's Secret for both namespaces: the one of the file that K8S_SECRET_FILE names, or a new one.
+
+    Raises SettingsError, which never holds what is in it.
+    """
+    if settings.registry_secret is None:
+        raise SettingsError("registry_secret is none: there is no Secret to make")
+    path = os.environ.get(FILE)
+    made = _made(settings) if not path else _read(Path(path))
+    if (wrong := malformed(made, key(settings.registry))) is not None:
+        raise SettingsError(f"the Secret of {path}: {wrong}")
+    value = made.get("data", {}).get(_FIELD) or _encoded(made["stringData"][_FIELD])
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": settings.registry_secret,
+                "namespace": namespace,
+                "labels": metadata(settings.registry_secret).labels,
+            },
+            "type": _TYPE,
+            "data": {_FIELD: value},
+        }
+        for namespace in (settings.training_namespace, settings.serving_namespace)
+    ]
+
+
+def malformed(secret: dict[str, Any], known: str) -> str | None:
+    """Return what is wrong with a Secret that should know a registry; its contents are never said."""
+    if secret.get("type") != _TYPE:
+        return f"its type is {secret.get('type')}, not {_TYPE}"
+    try:
+        text = secret.get("stringData", {}).get(_FIELD) or base64.b64decode(secret["data"][_FIELD])
+        names = sorted(json.loads(text)["auths"])
+    except (KeyError, ValueError, TypeError, AttributeError, binascii.Error):
+        return f"its {_FIELD} can't be read"
+    if known not in names:
+        return f"it knows {', '.join(names) or 'no registry'}, not {known}"
+    return None
+
+
+def _made(settings: Settings) -> dict[str, Any]:
+    user, password = found(settings.registry)
+    if user is None or password is None:
+        raise SettingsError(
+            f"no credentials of {settings.registry} are known; run `docker login {settings.registry}`, set {USERNAME} "
+            f"and {PASSWORD}, or name a Secret's file in {FILE}"
+        )
+    auth = _encoded(f"{user}:{password}")
+    auths = {key(settings.registry): {"username": user, "password": password, "auth": auth}}
+    return {"type": _TYPE, "data": {_FIELD: _encoded(json.dumps({"auths": auths}))}}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        documents = [made for made in yaml.safe_load_all(path.read_text(encoding="utf-8")) if made]
+    except OSError as error:
+        raise SettingsError(f"{FILE} names {path}, which can't be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise SettingsError(f"{FILE} names {path}, which is not YAML") from None  # its context would show the text
+    secret = [made for made in documents if isinstance(made, dict) and made.get("kind") == "Secret"]
+    if len(secret) != 1:
+        raise SettingsError(f"{FILE} names {path}, which holds {len(secret)} Secrets; one is needed")
+    return secret[0]
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

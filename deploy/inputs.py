@@ -1,0 +1,44 @@
+"""What the training image is made of, which tells whether a build would make the same one again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+from deploy.errors import SettingsError
+from deploy.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+DOCKERFILE = "training/Dockerfile"
+
+
+def head(root: Path = ROOT) -> str:
+    """Return the commit that is checked out. Raises SettingsError where git knows none."""
+    return _git(root, "rev-parse", "HEAD").strip()
+
+
+def tag(settings: Settings, commit: str, root: Path = ROOT) -> str:
+    """Return a tag that two commits share when their images are the same.
+
+    It stands for the Dockerfile, all that it copies as git has it at the commit, and the build's arguments. Raises
+    SettingsError when git does not have the commit.
+    """
+    dockerfile = _git(root, "show", f"{commit}:{DOCKERFILE}")
+    copied = [source for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.M) for source in line.split()]
+    entries = _git(root, "ls-tree", "-r", "--full-tree", commit, "--", DOCKERFILE, *copied)
+    said = "\n".join([entries, *settings.build_arguments])
+    return f"inputs-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+
+
+def _git(root: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", None) or str(error)
+        raise SettingsError(
+            f"git can't tell what the training image is made of: {said.strip()}; build it without --if-changed, "
+            "or from a clone that has the commit"
+        ) from error
+    return done.stdout

@@ -1,0 +1,100 @@
+"""The runs of the pipeline, each with what it stands on, what it leaves behind, and what of it need not be repeated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from deploy import inputs, registry, render, runs
+from deploy.apply import apply
+from deploy.cluster import Cluster
+from deploy.errors import Refused, RunFailed
+from deploy.objects.training import PACKAGE
+from deploy.settings import Settings
+
+_BEFORE = ("namespaces", "access", "network", "storage")
+"""Concerns that a run needs."""
+
+
+class Image(NamedTuple):
+    """What a build pushed, or found in the registry."""
+
+    image: str
+    digest: str
+
+
+class Pipeline:
+    """Runs Jobs on a cluster and follows them. say: gets a line of progress at a time.
+
+    Every method raises RunFailed when the Job fails, and Unreachable or Refused.
+    """
+
+    def __init__(self, cluster: Cluster, settings: Settings, say: Callable[[str], None]) -> None:
+        self._cluster, self._settings, self._say = cluster, settings, say
+
+    def train(self) -> str:
+        """Return the tag of the model that was trained, or that need not be trained again."""
+        return self._run("train", self._settings)
+
+    def package(self) -> str:
+        """Return the tag of the Bento that was made."""
+        return self._run("package", self._settings)
+
+    def training_image(self, *, if_changed: bool) -> Image:
+        """Build the training image. if_changed: the commit that is checked out, unless its very image is there."""
+        settings = self._settings
+        name = settings.training_image
+        if not if_changed:
+            return Image(settings.training_reference, self._run("training-image", settings))
+        commit = settings.git_commit or inputs.head()
+        tag = inputs.tag(settings, commit)
+        chosen = settings.model_copy(update={"git_commit": commit, "training_tag": tag})
+        try:
+            digest = registry.digest(settings, name, tag)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            digest = self._run("training-image", chosen)
+            self._check(name, tag, digest)
+        else:
+            self._say(f"not built again: {chosen.training_reference} was made of the same files and arguments")
+        registry.move(settings, name, tag, settings.training_tag)
+        return Image(settings.training_reference, digest)
+
+    def serving_image(self) -> Image:
+        """Build the serving image under its Bento's version and, once the registry has it, call it `latest` too."""
+        settings = self._settings
+        tag = settings.tag if settings.tag != registry.LATEST else self._packaged()
+        versioned = settings.model_copy(update={"tag": tag})
+        digest = self._run("serving-image", versioned)
+        if settings.registry_check:
+            self._check(settings.serving_image, tag, digest)
+            registry.move(settings, settings.serving_image, tag, registry.LATEST)
+            self._say(f"the registry has it, and {registry.LATEST} is it")
+        return Image(versioned.serving_reference, digest)
+
+    def verify(self) -> dict[str, Any]:
+        """Return what the pushed image says of its model."""
+        said: dict[str, Any] = json.loads(self._run("verify", self._settings))
+        return said
+
+    def load(self) -> None:
+        """Ask the service from inside the cluster."""
+        self._run("load", self._settings)
+
+    def _run(self, name: str, settings: Settings) -> str:
+        apply(self._cluster, render.objects(settings, *_BEFORE), lambda _: None)
+        return runs.run(self._cluster, render.run(settings, name), self._say)
+
+    def _packaged(self) -> str:
+        bento = runs.succeeded(self._cluster, PACKAGE, self._settings.training_namespace)
+        if bento is None:
+            raise RunFailed("no packaging Job has succeeded lately; run `python -m deploy package`, or set --tag")
+        return bento.rpartition(":")[2]
+
+    def _check(self, image: str, tag: str, digest: str) -> None:
+        """Ask the registry whether what Kaniko says it pushed is there."""
+        found = registry.digest(self._settings, image, tag)
+        if found != digest:
+            raise RunFailed(f"the registry has {found} under {image}:{tag}, and Kaniko pushed {digest}")

@@ -1,0 +1,116 @@
+"""What a run leaves behind, and what need not be repeated: on a cluster and a registry that speak their protocols."""
+
+import subprocess
+
+import pytest
+
+from deploy import inputs
+from deploy.__main__ import main
+from deploy.errors import SettingsError
+from deploy.inputs import ROOT
+from deploy.settings import Settings
+from tests.deploy.registry import DIGEST
+
+JOB, NAMESPACE = "kaniko-training-image-job", "training-model-env"
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A repository with what the training image is made of."""
+    folder = tmp_path / "repository"
+    (folder / "training").mkdir(parents=True)
+    (folder / "training/Dockerfile").write_text(
+        "FROM a\nCOPY requirements /tmp/\nCOPY --from=b /opt /opt\nCOPY training ./\n"
+    )
+    for name in ("requirements", "training/code.py", "README.md"):
+        (folder / name).write_text("1")
+    git(folder, "init", "--quiet")
+    commit(folder)
+    return folder
+
+
+def git(folder, *words):
+    author = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+    subprocess.run(["git", *author, *words], cwd=folder, check=True, capture_output=True)
+
+
+def commit(folder):
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "x")
+    return inputs.head(folder)
+
+
+def test_only_what_the_image_is_made_of_makes_another(repository):
+    def tag(**more):
+        return inputs.tag(Settings(**more), inputs.head(repository), repository)
+
+    first = tag()
+    (repository / "README.md").write_text("2")
+    commit(repository)
+    assert tag() == first
+    assert tag(build_arguments=["BASE_IMAGE=other"]) != first
+    (repository / "training/code.py").write_text("2")
+    commit(repository)
+    assert tag() != first
+
+
+def test_a_commit_that_git_does_not_have_is_said(repository):
+    with pytest.raises(SettingsError, match="build it without --if-changed, or from a clone that has the commit"):
+        inputs.tag(Settings(), "1" * 40, repository)
+
+
+def test_every_path_that_the_dockerfile_copies_counts():
+    assert inputs.tag(Settings(), inputs.head()).startswith("inputs-")
+    copied = {"requirements/train.txt", "requirements", "bento_service", "training", "loadtest", "bentofile.yaml"}
+    assert copied <= set((ROOT / inputs.DOCKERFILE).read_text().split())
+
+
+@pytest.fixture
+def building(api, cluster, images):
+    """Flags that name a registry which has what Kaniko says it pushed, on a cluster whose build succeeds."""
+
+    def finish(job):
+        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+        (word,) = (w for w in job["spec"]["template"]["spec"]["containers"][0]["args"] if "--destination=" in w)
+        images.tags[word.rpartition(":")[2]] = images.manifest
+        state = {"terminated": {"exitCode": 0, "message": DIGEST}}
+        api.put(
+            "Pod",
+            "builder",
+            NAMESPACE,
+            metadata={"labels": {"job-name": JOB}},
+            spec={"containers": [{"name": "kaniko"}]},
+            status={"phase": "Succeeded", "containerStatuses": [{"name": "kaniko", "image": "kaniko", "state": state}]},
+        )
+
+    api.script("Job", JOB, *[finish] * 3)
+    return ["--registry", images.address, "--registry-insecure", "true", "--training-image", "ada/trainer"]
+
+
+def test_the_training_image_is_built_once_and_found_again(building, api, images, capsys):
+    assert main(["build", "training", "--if-changed", *building]) == 0
+    first = capsys.readouterr()
+    assert first.out.strip() == DIGEST
+    commit = inputs.head()
+    (built,) = (w for w in api.the("Job", JOB)["spec"]["template"]["spec"]["containers"][0]["args"] if "git://" in w)
+    assert built.endswith(f"#refs/heads/main#{commit}")
+    api.objects.pop(("Job", NAMESPACE, JOB))
+    assert main(["build", "training", "--if-changed", *building]) == 0
+    second = capsys.readouterr()
+    assert second.out.strip() == DIGEST
+    assert "not built again: " in second.err
+    assert ("Job", NAMESPACE, JOB) not in api.objects
+    tag = inputs.tag(Settings(), commit)
+    assert images.tags == {tag: images.manifest, "latest": images.manifest}
+
+
+def test_a_registry_without_what_kaniko_pushed_is_said(building, api, images, capsys):
+    api.steps.clear()
+
+    def finish(job):
+        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+    api.script("Job", JOB, finish)
+    assert main(["build", "training", "--if-changed", *building]) == 4
+    assert "is not in the registry" in capsys.readouterr().err
+    assert images.tags == {}
