@@ -86,6 +86,7 @@ def _command(commands: Any, name: str, function: Any, text: str) -> argparse.Arg
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
     parser.set_defaults(command=function)
     parser.add_argument("--output", choices=["text", "json"], default="text", help="form of the result [%(default)s]")
+    parser.add_argument("--result", type=Path, metavar="FILE", help="write the result here too")
     parser.add_argument("--config", type=Path, help="YAML file of settings; environment and flags win over it")
     group = parser.add_argument_group("settings (variables and defaults in brackets)")
     for setting, field in Settings.model_fields.items():
@@ -117,8 +118,12 @@ def _say(line: str) -> None:
 
 
 def _print(options: argparse.Namespace, text: str, result: Any) -> None:
-    """Print a result as it was asked for."""
-    print(json.dumps(result, indent=2) if options.output == "json" else text, flush=True)
+    """Print a result as it was asked for, and keep it where it was asked for."""
+    printed = json.dumps(result, indent=2) if options.output == "json" else text
+    print(printed, flush=True)
+    if options.result is not None:
+        options.result.parent.mkdir(parents=True, exist_ok=True)
+        options.result.write_text(f"{printed}\n", encoding="utf-8")
 
 
 def _render(options: argparse.Namespace, chosen: Settings) -> None:
@@ -129,7 +134,8 @@ def _render(options: argparse.Namespace, chosen: Settings) -> None:
     elif options.output == "json":
         _print(options, "", {"apiVersion": "v1", "kind": "List", "items": [*itertools.chain(*files.values())]})
     else:
-        print("".join(render.text(objects) for objects in files.values()), end="")
+        text = "".join(render.text(objects) for objects in files.values())
+        _print(options, text.removesuffix("\n"), None)
 
 
 def _preflight(options: argparse.Namespace, chosen: Settings) -> None:
@@ -176,7 +182,7 @@ def _build(options: argparse.Namespace, chosen: Settings) -> None:
 def _verify(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
         said = Pipeline(cluster, _pinned(chosen), _say).verify()
-    _print(options, json.dumps(said), said)
+    _print(options, status.verified(said), said)
 
 
 def _pinned(chosen: Settings) -> Settings:

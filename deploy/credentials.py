@@ -15,8 +15,8 @@ from deploy.errors import SettingsError
 from deploy.objects.common import metadata
 from deploy.settings import Settings
 
-USERNAME, PASSWORD = "QNA_REGISTRY_USERNAME", "QNA_REGISTRY_PASSWORD"  # names
-"""Variables that win over what `docker login` noted."""
+USERNAME, PASSWORD = "QNA_REGISTRY_USR", "QNA_REGISTRY_PSW"  # names
+"""Variables that win over what `docker login` noted; Jenkins names a credential's halves like that."""
 FILE = "K8S_SECRET_FILE"
 """Variable that names a file with the Secret, as `kubectl apply` takes it."""
 DOCKER_HUB = "docker.io"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,11 +36,11 @@ class Pipeline:
 
     def train(self) -> str:
         """Return the tag of the model that was trained, or that need not be trained again."""
-        return self._run("train", self._settings)
+        return _tag(self._run("train", self._settings))
 
     def package(self) -> str:
         """Return the tag of the Bento that was made."""
-        return self._run("package", self._settings)
+        return _tag(self._run("package", self._settings))
 
     def training_image(self, *, if_changed: bool) -> Image:
         """Build the training image. if_changed: the commit that is checked out, unless its very image is there."""
@@ -98,3 +99,12 @@ class Pipeline:
         found = registry.digest(self._settings, image, tag)
         if found != digest:
             raise RunFailed(f"the registry has {found} under {image}:{tag}, and Kaniko pushed {digest}")
+
+
+def _tag(said: str) -> str:
+    """Return what a Job left if it is a tag of the store. Raises RunFailed."""
+    if not re.fullmatch(r"[\w.-]+:[\w.-]+", said):
+        raise RunFailed(
+            f"the Job ended well but left {said[:80]!r} instead of a tag; does the training image match this?"
+        )
+    return said

@@ -51,6 +51,18 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(f"{name:10}{value}".rstrip() for name, value in rows)
 
 
+def verified(said: dict[str, Any]) -> str:
+    """Lay out for a person what an image says of its model."""
+    rows = [("model", said["model"]), ("Bento", said["bento"]), ("files", f"{said['files']}, as they were stored")]
+    measured: dict[str, Any] = said.get("metrics", {})
+    rows += [
+        (name.replace("_", " "), f"{value:.2f}" if isinstance(value, float) else value)
+        for name, value in measured.items()
+    ]
+    rows.append(("answer", f"{said['answer']} ({said['confidence']:.2f})"))
+    return "\n".join(f"{name:16}{value}" for name, value in rows)
+
+
 def _health(cluster: Cluster, namespace: str) -> dict[str, Any]:
     try:
         health = cluster.ask(SERVICE, PORT_NAME, namespace, "/health")

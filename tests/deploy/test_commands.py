@@ -119,3 +119,47 @@ def test_a_cluster_that_is_not_there_has_its_own_code(monkeypatch, tmp_path, cap
 def test_a_build_without_a_bento_says_what_to_do(api, cluster, capsys):
     assert main(["build", "--registry", "registry.example"]) == 5
     assert "run `python -m deploy package`, or set --tag" in capsys.readouterr().err
+
+
+def test_verify_tells_what_the_image_says_of_its_model_and_keeps_it(api, cluster, capsys, tmp_path):
+    said = {
+        "bento": "extractive-qa:b",
+        "model": "extractive-qa:m",
+        "files": 5,
+        "metrics": {"f1": 77.8432, "total": 163},
+    }
+    said |= {"metrics": {"f1": 77.8432, "total": 163}, "answer": "Paris", "confidence": 0.9446}
+
+    def finish(job):
+        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+    api.script("Job", "copy-model-job", finish)
+    state = {"terminated": {"exitCode": 0, "message": json.dumps(said)}}
+    api.put(
+        "Pod",
+        "verifier",
+        "serving-model-env",
+        metadata={"labels": {"job-name": "copy-model-job"}},
+        spec={"containers": [{"name": "verify"}]},
+        status={"containerStatuses": [{"name": "verify", "image": IMAGE, "state": state}]},
+    )
+    assert main(["verify", *FLAGS, "--result", str(tmp_path / "new" / "verified")]) == 0
+    printed = capsys.readouterr().out
+    assert (tmp_path / "new" / "verified").read_text() == printed
+    assert dict(line.split(maxsplit=1) for line in printed.splitlines()) == {
+        "model": "extractive-qa:m",
+        "Bento": "extractive-qa:b",
+        "files": "5, as they were stored",
+        "f1": "77.84",
+        "total": "163",
+        "answer": "Paris (0.94)",
+    }
+
+
+def test_a_training_that_leaves_no_tag_is_a_failure(api, cluster, capsys):
+    def finish(job):
+        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+    api.script("Job", "train-model-job", finish)
+    assert main(["train", *FLAGS]) == 5
+    assert "left '' instead of a tag" in capsys.readouterr().err

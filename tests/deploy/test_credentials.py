@@ -91,7 +91,7 @@ def test_a_file_that_is_none_is_said_without_its_contents(tmp_path, monkeypatch,
 
 
 def test_who_has_none_is_told_where_they_go():
-    with pytest.raises(SettingsError, match=r"run `docker login docker.io`, set QNA_REGISTRY_USERNAME and"):
+    with pytest.raises(SettingsError, match=r"run `docker login docker.io`, set QNA_REGISTRY_USR and"):
         credentials.secrets(HUB)
 
 

@@ -110,7 +110,7 @@ def test_the_cluster_is_ready(flags):
 
 
 def test_the_image_proves_its_model(image):
-    done = deploy("verify", flags=image)
+    done = deploy("verify", "--output", "json", flags=image)
     assert done.returncode == 0, done.stderr[-4000:]
     report = json.loads(done.stdout)
     assert report["model"].startswith("extractive-qa:")
