@@ -7,6 +7,7 @@ export BENTOML_DO_NOT_TRACK = True
 
 MODEL := extractive-qa
 STORED := $(BENTOML_HOME)/models/$(MODEL)/latest
+PARTS := bento_service training bentofile.yaml deploy loadtest Jenkinsfile tests README.md requirements
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
@@ -91,9 +92,32 @@ test: .venv/.dev ## run every test; trains the default model once
 image-test: .venv/.dev ## build the image without Docker and ask it questions; as root, with the tools that it names
 	$(BIN)/python -m pytest -m image tests/image
 
+.PHONY: jenkins-test
+jenkins-test: .venv/.dev ## lint Jenkinsfile and walk through it; with groovy and npx
+	$(BIN)/python -m pytest -m jenkins tests/jenkins
+
 .PHONY: e2e
 e2e: .venv/.dev ## deploy to the cluster that KUBECONFIG names, in namespaces of its own, as QNA_DEPLOY_... says
 	$(BIN)/python -m pytest -m e2e tests/e2e
+
+.PHONY: structure
+structure: ## check that the parts are there that every stage of the pipeline works with
+	@for part in $(PARTS); do test -e $$part || { echo "missing: $$part; is this a whole checkout?" >&2; exit 1; }; done
+
+.PHONY: pipeline
+pipeline: structure lint ## what Jenkinsfile does on a push, by hand: all stages on the cluster that KUBECONFIG names
+	$(MAKE) test PYTEST_ADDOPTS=--junitxml=runs/junit/tests.xml
+	$(BIN)/python -m deploy render --folder runs/manifests
+	$(BIN)/python -m deploy secret
+	$(BIN)/python -m deploy preflight
+	$(BIN)/python -m deploy build training --if-changed
+	$(BIN)/python -m deploy train --result runs/pipeline/model
+	$(BIN)/python -m deploy package --result runs/pipeline/bento
+	$(BIN)/python -m deploy build --result runs/pipeline/digest
+	$(BIN)/python -m deploy verify --result runs/pipeline/verified --digest "$$(cat runs/pipeline/digest)"
+	$(BIN)/python -m deploy apply --result runs/pipeline/image --digest "$$(cat runs/pipeline/digest)"
+	$(BIN)/python -m deploy status
+	$(BIN)/python -m loadtest autoscale
 
 .PHONY: lock
 lock: ## pin requirements/*.txt anew from requirements/*.in

@@ -154,7 +154,7 @@ def _secret(options: argparse.Namespace, chosen: Settings) -> None:
         for secret in made:
             cluster.apply(secret, force=True)  # without a look at what was there
     names = [describe(secret) for secret in made]
-    _print(options, "\n".join(names), {"secrets": names})
+    _print(options, "\n".join(names) or "none is used", {"secrets": names})
 
 
 def _train(options: argparse.Namespace, chosen: Settings) -> None:

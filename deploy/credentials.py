@@ -46,10 +46,11 @@ def found(registry: str) -> tuple[str | None, str | None]:
 def secrets(settings: Settings) -> list[dict[str, Any]]:
     """Return the registry's Secret for both namespaces: the one of the file that K8S_SECRET_FILE names, or a new one.
 
-    Raises SettingsError, which never holds what is in it.
+    There is none where registry_secret is none. Raises SettingsError, which never holds what is in it.
     """
-    if settings.registry_secret is None:
-        raise SettingsError("registry_secret is none: there is no Secret to make")
+    name = settings.registry_secret
+    if name is None:
+        return []
     path = os.environ.get(FILE)
     made = _made(settings) if not path else _read(Path(path))
     if (wrong := malformed(made, key(settings.registry))) is not None:
@@ -60,9 +61,9 @@ def secrets(settings: Settings) -> list[dict[str, Any]]:
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {
-                "name": settings.registry_secret,
+                "name": name,
                 "namespace": namespace,
-                "labels": metadata(settings.registry_secret).labels,
+                "labels": metadata(name).labels,
             },
             "type": _TYPE,
             "data": {_FIELD: value},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_autoscale(commands: Any, common: argparse.ArgumentParser) -> None:
     scaling = commands.add_parser("autoscale", parents=[common], help="load on a cluster, and whether it scaled")
     scaling.set_defaults(command=_autoscale)
-    scaling.add_argument("--url", required=True, help="of the service: a node and its port, or the Ingress")
-    scaling.add_argument("--namespace", default="serving-model-env", help="of the service (%(default)s)")
-    scaling.add_argument("--port", type=int, default=5000, help="of its pods (%(default)s)")
-    scaling.add_argument("--context", help="of KUBECONFIG (its current one)")
+    scaling.add_argument("--url", help="of the service, such as its Ingress (its port on a node)")
+    scaling.add_argument("--config", type=Path, help="settings of the deployment, as for `python -m deploy`")
     usual = autoscale.Plan()
     scaling.add_argument("--users", type=int, default=usual.users, help="at the top (%(default)s)")
     scaling.add_argument("--base-users", type=int, default=usual.base_users, help="before (%(default)s)")
@@ -115,9 +114,11 @@ def _curve(options: argparse.Namespace) -> None:
 
 
 def _autoscale(options: argparse.Namespace) -> bool:
+    from deploy import settings
     from deploy.cluster import Cluster
     from loadtest.watch import Watch
 
+    deployed = settings.load(options.config, os.environ, {})
     plan = autoscale.Plan(
         users=options.users,
         base_users=options.base_users,
@@ -130,12 +131,13 @@ def _autoscale(options: argparse.Namespace) -> bool:
         workers=options.workers,
     )
     limits = verdict.Limits(options.replicas, options.max_failures, options.max_p95_ms)
-    with Cluster.connect(options.context) as cluster:
-        watch = Watch(cluster, options.namespace, options.port)
-        done = autoscale.autoscale(options.url, watch, plan, options.output, _live, tuple(options.data))
+    with Cluster.connect(deployed.kube_context) as cluster:
+        watch = Watch(cluster, deployed.serving_namespace, deployed.port)
+        url = options.url or watch.url()
+        done = autoscale.autoscale(url, watch, plan, options.output, _live, tuple(options.data))
         checks = verdict.judge(done.samples, limits, watch.requested())
     about = {
-        "url": options.url,
+        "url": url,
         "seconds": done.ended,
         "answered by each pod": verdict.shares(done.samples),
         "errors": done.errors,

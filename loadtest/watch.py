@@ -13,7 +13,7 @@ from deploy.cluster import Cluster
 from deploy.errors import DeployError, Refused
 from deploy.objects.common import SERVING, labels
 from deploy.objects.scaling import AUTOSCALER
-from deploy.objects.serving import DEPLOYMENT
+from deploy.objects.serving import DEPLOYMENT, SERVICE
 from deploy.quantities import millicores
 from loadtest.swarm import Figures
 
@@ -101,6 +101,22 @@ class Watch:
             raise Refused(f"there is no Deployment {self._namespace}/{DEPLOYMENT}", 404)
         containers = found["spec"]["template"]["spec"]["containers"]
         return sum(millicores(container["resources"]["requests"]["cpu"]) for container in containers)
+
+    def url(self) -> str:
+        """Return where the service is reached from outside: its port on a node. Raises DeployError."""
+        service = self._cluster.get("Service", SERVICE, self._namespace) or {"spec": {"ports": []}}
+        ports = [port["nodePort"] for port in service["spec"]["ports"] if "nodePort" in port]
+        addresses = {
+            address["type"]: address["address"]
+            for node in reversed(self._cluster.find("Node"))
+            for address in node["status"].get("addresses", [])
+        }
+        node = addresses.get("ExternalIP") or addresses.get("InternalIP")
+        if not ports or node is None:
+            raise Refused(
+                f"Service {self._namespace}/{SERVICE} has no port on a node; name its address with --url", 404
+            )
+        return f"http://{node}:{ports[0]}"
 
     def _answered(self, pod: str) -> float | None:
         try:

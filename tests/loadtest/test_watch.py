@@ -145,6 +145,15 @@ def test_one_pod_with_all_the_load_is_found(api, watching):
     assert checks["each pod got its share"].observed == "0% of an equal one, of 4 pods"
 
 
+def test_the_service_is_found_at_its_port_on_a_node(api, watching):
+    with pytest.raises(Refused, match="has no port on a node; name its address with --url"):
+        watching.url()
+    addresses = [{"type": "Hostname", "address": "one"}, {"type": "InternalIP", "address": "192.0.2.7"}]
+    api.put("Node", "one", status={"addresses": addresses})
+    api.put("Service", "model-service", NAMESPACE, spec={"ports": [{"port": 5000, "nodePort": 30008}]})
+    assert watching.url() == "http://192.0.2.7:30008"
+
+
 def test_a_cluster_without_the_autoscaler_is_said(api, watching):
     with pytest.raises(Refused, match="there is no HPA serving-model-env/qna-hpa; run `python -m deploy apply` first"):
         watching.autoscaler()

@@ -1,0 +1,119 @@
+"""Every command of the pipeline exists and takes what it is given, and a person's `make pipeline` types the same."""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+
+from deploy.__main__ import _parser as deploying
+from deploy.settings import ESTABLISHED, Settings, variable
+from loadtest.__main__ import _parser as loading
+from tests.commands import ROOT
+from tests.jenkins.jenkinsfile import COMMANDS, TEXT
+
+PARSERS = {"deploy": deploying, "loadtest": loading}
+
+
+def make(*words):
+    command = ["make", "--dry-run", "--no-print-directory", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_taken_by_its_own_parser(command):
+    match shlex.split(command):
+        case ["make", target, *more]:
+            assert make(target, *more)
+        case [".venv/bin/python", "-m", program, *words]:
+            PARSERS[program]().parse_args(words)
+        case _:
+            pytest.fail(f"neither make nor a program of ours: {command}")
+
+
+def test_nothing_else_is_typed():
+    assert len(COMMANDS) == len(re.findall(r"\bsh\b(?! ')|\bsh '", TEXT))
+    assert not {"bat", "powershell", "docker"} & set(re.findall(r"\w+", "\n".join(COMMANDS)))
+
+
+def test_a_person_types_the_same():
+    """But for the digest, which Jenkins hands on as a variable."""
+    digest = re.compile(r' --digest "\$\(cat runs/pipeline/digest\)"')
+    lines = [digest.sub("", line) for line in make("pipeline").splitlines()]
+    typed = [line for line in lines if re.search(r"-m (deploy|loadtest)\b", line)]
+    assert typed == [command for command in COMMANDS if " -m " in command]
+    assert any("pytest" in line for line in lines)
+
+
+def test_the_digest_is_handed_on_by_its_variable():
+    assert re.findall(r"env\.(\w+) = kept\('digest'\)", TEXT) == [variable("digest")]
+
+
+def test_what_the_environment_sets_are_settings():
+    known = {variable(name) for name in Settings.model_fields} | set(ESTABLISHED.values())
+    (block,) = re.findall(r"\n    environment \{\n(.+?)\n    \}", TEXT, re.DOTALL)
+    named = {*re.findall(r"^ +(\w+) = ", block, re.MULTILINE), *re.findall(r"env\.(\w+) = ", TEXT)}
+    assert len(named) == 9
+    assert named <= known
+
+
+def test_what_is_kept_is_what_is_written():
+    written = set(re.findall(r"--result runs/pipeline/(\w+)", TEXT))
+    assert set(re.findall(r"kept\('(\w+)'\)", TEXT)) <= written
+
+
+def test_no_secret_is_an_argument_or_printed():
+    secrets = ("KUBECONFIG", "QNA_REGISTRY", "K8S_SECRET_FILE", "PASSWORD", "TOKEN")
+    assert not [command for command in COMMANDS if any(name in command for name in secrets)]
+    assert '"' not in "".join(COMMANDS)  # Groovy would put values into the text of the command
+    assert not re.search(r"\b(echo|println)\b", TEXT)
+
+
+def configuration():
+    return yaml.safe_load((ROOT / "deploy/jenkins/jenkins.yaml").read_text())
+
+
+def test_the_credentials_that_are_asked_for_are_configured_and_documented():
+    asked = set(re.findall(r"credentials\('(\w+)'\)", TEXT))
+    (domain,) = configuration()["credentials"]["system"]["domainCredentials"]
+    made = {of["id"]: kind for one in domain["credentials"] for kind, of in one.items()}
+    assert made == {"MINIKUBE_KUBECONFIG": "file", "K8S_SECRET_FILE": "file", "DockerHubCred": "usernamePassword"}
+    assert asked == set(made)
+    documented = (ROOT / "docs/jenkins.md").read_text()
+    assert all(f"| `{name}` |" in documented for name in made)
+
+
+def test_the_configuration_holds_no_secret_and_its_variables_are_documented():
+    text = (ROOT / "deploy/jenkins/jenkins.yaml").read_text()
+    for name in ("password", "secretBytes", "username"):
+        assert all(value.startswith('"${') for value in re.findall(rf"{name}: (.+)", text))
+    documented = (ROOT / "docs/jenkins.md").read_text()
+    for name in re.findall(r"\$\{([A-Z0-9_]+)", text):
+        assert f"`{name}`" in documented or name == "CASC_FOLDER"
+
+
+def test_every_step_has_its_plugin():
+    lines = (ROOT / "deploy/jenkins/plugins.txt").read_text().splitlines()
+    plugins = {line.split()[0] for line in lines if not line.startswith("#")}
+    steps = {
+        *{"emailext": "email-ext", "cleanWs": "ws-cleanup", "junit": "junit", "timestamps": "timestamper"}.items(),
+        *{"githubPush": "github", "scmGit": "git", "credentials": "credentials-binding"}.items(),
+    }
+    for step, plugin in steps:
+        assert f"{step}(" in TEXT or f"{step} " in TEXT
+        assert plugin in plugins
+
+
+def test_the_documented_stages_are_the_jenkinsfiles():
+    rows = re.findall(r"^\| ([A-Z][^|]+) \| (`.+`) \|$", (ROOT / "docs/jenkins.md").read_text(), re.MULTILINE)
+    stages = re.findall(r"stage\('([^']+)'\)", TEXT)
+    assert [stage for stage, _ in rows] == stages
+    for stage, commands in rows:
+        body = TEXT.partition(f"stage('{stage}')")[2].partition("stage('")[0]
+        typed = [re.sub(r"^\.venv/bin/python -m ", "", c) for c in re.findall(r"sh '([^']+)'", body)]
+        short = re.findall(r"`([^`]+)`", commands)
+        assert len(typed) == len(short)
+        assert all(one.startswith(begin) for one, begin in zip(typed, short, strict=True))
