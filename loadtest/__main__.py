@@ -82,7 +82,7 @@ def _add_autoscale(commands: Any, common: argparse.ArgumentParser) -> None:
         ("ramp", "until all users are there"),
         ("hold", "at most, until the replicas are ready"),
         ("scaled", "with all replicas"),
-        ("cool", "at most, until the replicas are gone"),
+        ("cool", "at most, before and after, until the replicas are gone"),
     ):
         default = getattr(usual, f"{name}_s")
         scaling.add_argument(f"--{name}-s", type=float, default=default, help=f"seconds {text} (%(default)s)")

@@ -65,13 +65,14 @@ def _html(path: Path, title: str, checks: Sequence[Check], about: dict[str, Any]
         + "</tr>"
         for check in checks
     )
-    said = {name: html.escape(json.dumps(value)) for name, value in about.items()}
+    said = {name: _said(value) for name, value in about.items()}
     facts = "".join(f"<tr><td>{html.escape(name)}</td><td>{value}</td></tr>" for name, value in said.items())
     encoded = base64.b64encode(image.read_bytes()).decode()
     verdict = "passed" if all(check.passed for check in checks) else "failed"
     style = (
         "body{font:15px sans-serif;margin:2em auto;max-width:70em}td{padding:.3em .8em;border-top:1px solid #ddd}"
-        "table{border-collapse:collapse;margin:1em 0}.ok td:first-child{color:#070}.failed td:first-child{color:#b00}"
+        "table{border-collapse:collapse;margin:1em 0}th{text-align:left;padding:.3em .8em}"
+        "td{vertical-align:top}.ok td:first-child{color:#070}.failed td:first-child{color:#b00}"
         "img{max-width:100%}"
     )
     path.write_text(
@@ -82,6 +83,16 @@ def _html(path: Path, title: str, checks: Sequence[Check], about: dict[str, Any]
         f"<table>{facts}</table></html>\n",
         encoding="utf-8",
     )
+
+
+def _said(value: Any) -> str:
+    """Return a fact as HTML; a table of figures a line each."""
+    if not isinstance(value, dict):
+        return html.escape(str(value))
+    lines = (
+        f"{name}: {count:.1f}" if isinstance(count, float) else f"{name}: {count}" for name, count in value.items()
+    )
+    return "<br>".join(map(html.escape, lines)) or "none"
 
 
 def _junit(path: Path, title: str, checks: Sequence[Check]) -> None:

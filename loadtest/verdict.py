@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from deploy import autoscaling
 from loadtest.watch import Sample
 
-BASELINE, RAMP, HOLD, SCALED, COOL = "baseline", "ramp", "hold", "scaled", "cool down"
+SETTLE, BASELINE, RAMP, HOLD, SCALED, COOL = "settle", "baseline", "ramp", "hold", "scaled", "cool down"
 """The stages, in order."""
 FAIR_SHARE = 0.5
 """What each pod has to get at least of an equal share."""
@@ -44,21 +44,22 @@ def judge(samples: Sequence[Sample], limits: Limits, request_m: float) -> list[C
     if first is None:
         raise AssertionError("filtered above")
     wanted = first.maximum if limits.replicas is None else limits.replicas
-    desired = [taken.autoscaler.desired for taken in scaling if taken.autoscaler is not None]
-    loaded = [len(taken.pods) for taken in scaling if taken.stage in (RAMP, HOLD, SCALED)]
-    unknown = sum(
-        1 for t in scaling if t.stage != BASELINE and t.autoscaler is not None and t.autoscaler.cpu_percent is None
-    )
+    under_load = [taken for taken in scaling if taken.stage not in (SETTLE, BASELINE)]
+    desired = [taken.autoscaler.desired for taken in under_load if taken.autoscaler is not None]
+    loaded = [len(taken.pods) for taken in under_load if taken.stage != COOL]
+    unknown = sum(t.autoscaler is not None and t.autoscaler.cpu_percent is None for t in under_load)
+    most = max(desired, default=first.desired)
     p95 = [taken.p95_ms for taken in samples if taken.stage == SCALED and taken.p95_ms is not None]
     middle = statistics.median(p95) if p95 else float("nan")
     failures = samples[-1].failures
     return [
+        _begun(scaling, first.minimum),
         Check(
             "scaled up",
-            f"{max(desired)} replicas wanted",
+            f"{most} replicas wanted",
             f"more than {first.minimum}",
-            max(desired) > first.minimum,
-            "" if max(desired) > first.minimum else _why_not_up(scaling),
+            most > first.minimum,
+            "" if most > first.minimum else _why_not_up(scaling),
         ),
         Check(
             "reached the expected replicas in time",
@@ -85,6 +86,14 @@ def shares(samples: Sequence[Sample]) -> dict[str, float]:
     first, last = scaled[0], scaled[-1]
     both = [(name, first[name].answered, last[name].answered) for name in first if name in last]
     return {name: after - before for name, before, after in both if before is not None and after is not None}
+
+
+def _begun(scaling: Sequence[Sample], minimum: int) -> Check:
+    """Check that it was small before the load: what is up already has not been seen to scale."""
+    before = [len(taken.pods) for taken in scaling if taken.stage in (SETTLE, BASELINE)]
+    replicas = before[-1] if before else 0
+    why = "" if replicas == minimum else "something else puts load on it, or it needs more time to come down"
+    return Check("began at the minimum", f"{replicas} ready", f"{minimum} ready", replicas == minimum, why)
 
 
 def _back(scaling: Sequence[Sample], minimum: int, request_m: float) -> Check:

@@ -50,13 +50,22 @@ def verdict(samples, **limits):
 
 def test_what_scaled_up_and_back_passes():
     checks = verdict(course())
-    assert len(checks) == 7
+    assert len(checks) == 8
     assert all(check.passed for check in checks.values()), report.table(list(checks.values()))
 
 
 def test_no_sample_of_the_autoscaler_is_a_failure():
     (check,) = judge([replace(sample(0, BASELINE, 2, 2), autoscaler=None)], Limits(), REQUEST_M)
     assert not check.passed
+
+
+def test_what_was_up_already_has_not_been_seen_to_scale():
+    samples = [sample(0, BASELINE, 6, 6), *course()[1:]]
+    check = verdict(samples)["began at the minimum"]
+    assert (check.passed, check.observed, check.expected) == (False, "6 ready", "2 ready")
+    assert "something else puts load on it" in check.why
+    still = [sample(0, BASELINE, 6, 6), sample(10, RAMP, 2, 2), sample(20, SCALED, 2, 2), sample(99, COOL, 2, 2)]
+    assert not verdict(still)["scaled up"].passed
 
 
 def test_what_never_scaled_is_explained_by_its_cpu():
@@ -127,7 +136,7 @@ def test_the_report_is_written_for_all_its_readers(tmp_path):
     assert "data:image/png;base64," in page
     assert "http://&lt;here&gt;" in page
     suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures")) == ("7", "1")
+    assert (suite.get("tests"), suite.get("failures")) == ("8", "1")
     assert suite.find("testcase/failure") is not None
 
 

@@ -8,7 +8,7 @@ from deploy.errors import Refused
 from deploy.objects.common import SERVING, labels
 from loadtest import autoscale, watch
 from loadtest.swarm import Figures
-from loadtest.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, Limits, judge, shares
+from loadtest.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, SETTLE, Limits, judge, shares
 from loadtest.watch import Watch
 from tests.deploy import api as apis
 
@@ -176,8 +176,8 @@ def test_the_whole_with_locust_and_the_service(api, watching, server, tmp_path):
     plan = autoscale.Plan(users=3, baseline_s=1, ramp_s=2, hold_s=5, scaled_s=6, cool_s=10)
     done = autoscale.autoscale(server.url, watching, plan, tmp_path, say)
     assert [*dict.fromkeys(sample.stage for sample in done.samples)] in (
-        [BASELINE, RAMP, SCALED, COOL],
-        [BASELINE, RAMP, HOLD, SCALED, COOL],
+        [SETTLE, BASELINE, RAMP, SCALED, COOL],
+        [SETTLE, BASELINE, RAMP, HOLD, SCALED, COOL],
     )
     checks = judge(done.samples, Limits(p95_ms=20_000), 250)
     assert all(check.passed for check in checks), checks
