@@ -2,6 +2,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 PORT ?= 5000
+LOAD_USERS ?= 40
+MAX_P95_MS ?= 2000
 export BENTOML_HOME ?= $(HOME)/bentoml
 export BENTOML_DO_NOT_TRACK = True
 
@@ -117,7 +119,7 @@ pipeline: structure lint ## what Jenkinsfile does on a push, by hand: all stages
 	$(BIN)/python -m deploy verify --result runs/pipeline/verified --digest "$$(cat runs/pipeline/digest)"
 	$(BIN)/python -m deploy apply --result runs/pipeline/image --digest "$$(cat runs/pipeline/digest)"
 	$(BIN)/python -m deploy status
-	$(BIN)/python -m loadtest autoscale
+	$(BIN)/python -m loadtest autoscale --users "$(LOAD_USERS)" --max-p95-ms "$(MAX_P95_MS)"
 
 .PHONY: lock
 lock: ## pin requirements/*.txt anew from requirements/*.in
