@@ -119,6 +119,7 @@ class Settings(BaseModel):
     train_memory: Quantity = Field("3Gi", description="memory that a training pod gets")
     train_gpus: int = Field(0, ge=0, description="GPUs of a training pod")
     train_nodes: int = Field(1, ge=1, description="training pods, which torchrun brings together")
+    keep_models: int = Field(5, ge=1, description="newest models that stay on the volume, beside the one in production")
     train_deadline_s: int = Field(1800, ge=60, description="seconds that a training may take")
     load_shape: str = Field(
         "ramp:users=20,seconds=30,hold=60", pattern=r"^\w+:[\w=.,]+$", description="load from inside the cluster"

@@ -1,4 +1,4 @@
-"""`python -m training`: train, evaluate, list, promote, package, race, ship. Results on stdout, the rest on stderr."""
+"""`python -m training`: train, evaluate, list, promote, prune, package, race, ship. Results on stdout, all else on stderr."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         default=False,
         help="only if code, data, settings or versions have changed since the model in production, or the newest",
     )
+    train.add_argument("--keep", type=_count, metavar="N", help="then `prune` to the N newest models (all stay)")
     train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
     _add_settings(train)
 
@@ -79,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     promote.set_defaults(command=_promote)
     promote.add_argument("tag", help="model in the store, as `list` shows it")
 
+    prune = commands.add_parser("prune", help="remove old models, but never the one in production; prints their tags")
+    prune.set_defaults(command=_prune)
+    prune.add_argument("name", nargs="?", default="extractive-qa", help="name in the store (%(default)s)")
+    prune.add_argument("--keep", type=_count, default=5, metavar="N", help="so many of the newest stay (%(default)s)")
+
     package = commands.add_parser("package", help="make a Bento of the model that would be served; prints its tag")
     package.set_defaults(command=_package)
     package.add_argument("--context", type=Path, metavar="TAR_GZ", help="write the context of its image here too")
@@ -98,6 +104,13 @@ def _parser() -> argparse.ArgumentParser:
         "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
     )
     return parser
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -134,6 +147,11 @@ def _train(options: argparse.Namespace) -> None:
     tag = pipeline.run(settings, overwrite=options.overwrite, if_changed=options.if_changed)
     if tag is not None:
         _say_tag(options, tag)
+        if options.keep is not None:
+            from training import store
+
+            for removed in store.prune(settings.model_name, options.keep):
+                print(f"removed {removed}", file=sys.stderr)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -189,6 +207,13 @@ def _list(options: argparse.Namespace) -> None:
         print(store.table(entries))
     else:
         print(f"no model {options.name} is stored; `python -m training train` makes one", file=sys.stderr)
+
+
+def _prune(options: argparse.Namespace) -> None:
+    from training import store
+
+    for tag in store.prune(options.name, options.keep):
+        print(tag)
 
 
 def _promote(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,31 @@ def current(name: str) -> list[tuple[str, Path]]:
     newest = max(stage.stored(name), key=lambda entry: entry.info.creation_time, default=None)
     found = {str(entry.tag): Path(entry.path) for entry in (stage.production(name), newest) if entry is not None}
     return list(found.items())
+
+
+def prune(name: str, keep: int) -> list[str]:
+    """Remove all but the `keep` newest models and the one in production, with their checkpoints; return their tags.
+
+    Raises StoreError when one can't be removed.
+    """
+    import bentoml
+    from bentoml.exceptions import BentoMLException
+
+    in_production = stage.production(name)
+    newest_first = sorted(stage.stored(name), key=lambda entry: entry.info.creation_time, reverse=True)
+    removed = []
+    for entry in newest_first[keep:]:
+        if in_production is not None and entry.tag == in_production.tag:
+            continue
+        try:
+            # The checkpoint goes first, and is worth nothing alone: what is killed here is finished by the next one.
+            with suppress(BentoMLException):
+                bentoml.models.delete(f"{name}{CHECKPOINT_SUFFIX}:{entry.tag.version}")
+            bentoml.models.delete(entry.tag)
+        except (OSError, BentoMLException) as error:
+            raise StoreError(f"model {entry.tag} could not be removed: {error}; check BENTOML_HOME") from error
+        removed.append(str(entry.tag))
+    return removed
 
 
 def promote(tag: str) -> str:

@@ -37,7 +37,10 @@ def training(settings: Settings) -> list[Any]:
     made = _job(
         settings,
         TRAIN,
-        ["train", "--if-changed", "--output-dir", f"{FOLDER}/runs/job", "--overwrite", *settings.train_arguments],
+        [
+            *("train", "--if-changed", "--output-dir", f"{FOLDER}/runs/job", "--overwrite"),
+            *("--keep", str(settings.keep_models), *settings.train_arguments),
+        ],
         deadline_s=settings.train_deadline_s,
         resources=_resources(settings),
         command=_command(settings),

@@ -72,3 +72,16 @@ def test_an_unknown_or_damaged_model_is_not_promoted(home, tmp_path):
 
 def test_an_empty_store_says_what_to_do(tmp_path):
     assert "training train" in training_command("list", home=tmp_path).stderr
+
+
+def test_old_models_leave_but_never_the_one_in_production(home, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy)
+    newest, oldest = (entry["tag"] for entry in entries(copy))
+    training_command("promote", oldest, home=copy)
+    assert training_command("prune", "--keep", "1", home=copy).stdout == ""
+    training_command("promote", newest, home=copy)
+    assert training_command("prune", "--keep", "1", home=copy).stdout == f"{oldest}\n"
+    kept = [path.name for path in (copy / "models" / "extractive-qa-checkpoint").iterdir() if path.is_dir()]
+    assert kept == [newest.partition(":")[2]]
+    assert training_command("prune", "--keep", "0", home=copy, check=False).returncode == 2
