@@ -1,4 +1,4 @@
-"""`python -m training`: train, evaluate, list, promote, prune, package, race, ship. Results on stdout, all else on stderr."""
+"""`python -m training`: train, evaluate, list, promote, prune, package, race, ship. Only results on stdout."""
 
 from __future__ import annotations
 
