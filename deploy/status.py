@@ -60,7 +60,8 @@ def verified(said: dict[str, Any]) -> str:
         for name, value in measured.items()
     ]
     rows.append(("answer", f"{said['answer']} ({said['confidence']:.2f})"))
-    return "\n".join(f"{name:16}{value}" for name, value in rows)
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
 
 
 def _health(cluster: Cluster, namespace: str) -> dict[str, Any]:

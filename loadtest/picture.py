@@ -71,7 +71,6 @@ def timeline(samples: Sequence[Sample], path: Path) -> None:
         replicas.step(seconds, [len(sample.pods) for sample in samples], where="post", label="ready pods")
         replicas.step(seconds, _gaps(wanted), "--", where="post", label="wanted by the HPA")
         replicas.set_ylabel("replicas")
-        replicas.set_ylim(bottom=0)
     latency.plot(seconds, _gaps([sample.p95_ms for sample in samples]), label="p95")
     latency.plot(seconds, _gaps([sample.p50_ms for sample in samples]), label="p50")
     latency.set_ylabel("latency (ms)")
@@ -79,6 +78,8 @@ def timeline(samples: Sequence[Sample], path: Path) -> None:
     begins = {sample.stage: sample.second for sample in reversed(samples)}
     for panel in panels:
         panel.grid(visible=True, alpha=0.2)
+        panel.margins(y=0.4)  # room for the legend
+        panel.set_ylim(bottom=0)
         panel.legend(loc="upper right", fontsize=8)
         for second in begins.values():
             panel.axvline(second, color="grey", linewidth=0.6)

@@ -58,6 +58,9 @@ def test_a_run_that_would_repeat_the_stored_model_trains_none(tiny_store, tiny_m
     assert done.stdout.strip() == (tmp_path / "tag").read_text() == tag
     assert f"nothing has changed since {tag}" in done.stderr
     assert not (tmp_path / "run").exists()
-    again = training_command(*words, "--max-examples", "16", home=home)
-    assert again.stdout.strip() != tag
+    # What has changed is said before anything is written; a folder that is a file ends this one there.
+    (tmp_path / "file").touch()
+    changed = ["--max-examples", "16", "--output-dir", str(tmp_path / "file")]
+    again = training_command(*words, *changed, home=home, check=False)
+    assert again.returncode == 5
     assert f"changed since {tag}: data, max_examples (32 -> 16)" in again.stderr
