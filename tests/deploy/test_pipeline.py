@@ -1,5 +1,6 @@
 """What a run leaves behind, and what need not be repeated: on a cluster and a registry that speak their protocols."""
 
+import re
 import subprocess
 
 import pytest
@@ -114,3 +115,8 @@ def test_a_registry_without_what_kaniko_pushed_is_said(building, api, images, ca
     assert main(["build", "training", "--if-changed", *building]) == 4
     assert "is not in the registry" in capsys.readouterr().err
     assert images.tags == {}
+
+
+def test_what_is_only_read_by_people_makes_no_new_image():
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / inputs.DOCKERFILE).read_text(), re.MULTILINE)
+    assert not [source for line in copied for source in line.split() if source.endswith((".md", "tests", "deploy"))]
