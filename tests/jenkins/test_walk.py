@@ -1,6 +1,7 @@
 """The pipeline from push to pods, walked through with every step recorded; and linted."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -71,6 +72,7 @@ def test_a_push_goes_all_the_way(tmp_path):
     assert build["triggers"] == ["githubPush"]
     assert [event["stage"] for event in events(build, "stage")] == STAGES
     assert commands(build) == COMMANDS
+    assert all(set(re.findall(r"\$(\w+)", event["command"])) <= set(event["env"]) for event in events(build, "sh"))
     assert ended_well(build)
     sent = mail(build)
     assert sent["subject"] == "deployed: qna 7"
