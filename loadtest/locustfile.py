@@ -15,9 +15,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-from locust import FastHttpUser, LoadTestShape, between, task
+from locust import FastHttpUser, LoadTestShape, between, runners, task, web
 
 from loadtest import questions, shapes
+
+# Who asks Locust for its figures once a second is not to hear the same ones twice or thrice.
+web.DEFAULT_CACHE_TIME = 0.5
+runners.WORKER_REPORT_INTERVAL = 1.0
 
 RECYCLE = 3
 """Requests after which a user connects anew: a connection that is kept pins its user to one pod."""

@@ -80,8 +80,11 @@ def test_a_run_with_thresholds_passes(server, tmp_path, capsys, workers):
         "1",
     ]
     assert main(["run", *words, "--workers", workers, "--output", str(tmp_path)]) == 0
-    assert json.loads((tmp_path / "report.json").read_text())["passed"] is True
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["passed"] is True
     assert capsys.readouterr().out.count("ok ") == 4
+    counted = [sample["requests"] for sample in report["samples"] if sample["stage"] == "hold"]
+    assert len(set(counted)) > 0.7 * len(counted)  # a second, a figure
 
 
 def test_wrong_answers_fail_a_run(liar, tmp_path, capsys):
