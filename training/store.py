@@ -75,8 +75,11 @@ def production(name: str) -> tuple[str, Path] | None:
 
 def current(name: str) -> list[tuple[str, Path]]:
     """Return full tag and folder of the model in production, and of the newest; fewer when there are fewer."""
-    newest = max(stage.stored(name), key=lambda entry: entry.info.creation_time, default=None)
-    found = {str(entry.tag): Path(entry.path) for entry in (stage.production(name), newest) if entry is not None}
+    found = {
+        str(entry.tag): Path(entry.path)
+        for entry in (stage.production(name), *_newest_first(name)[:1])
+        if entry is not None
+    }
     return list(found.items())
 
 
@@ -89,9 +92,8 @@ def prune(name: str, keep: int) -> list[str]:
     from bentoml.exceptions import BentoMLException
 
     in_production = stage.production(name)
-    newest_first = sorted(stage.stored(name), key=lambda entry: entry.info.creation_time, reverse=True)
     removed = []
-    for entry in newest_first[keep:]:
+    for entry in _newest_first(name)[keep:]:
         if in_production is not None and entry.tag == in_production.tag:
             continue
         try:
@@ -121,10 +123,9 @@ def promote(tag: str) -> str:
 
 def entries(name: str) -> list[dict[str, Any]]:
     """Return a row a stored model, newest first: tag, created, stage, metrics and data as they were stored."""
-    models = sorted(stage.stored(name), key=lambda entry: entry.info.creation_time, reverse=True)
     in_production = stage.production(name)
     rows = []
-    for entry in models:
+    for entry in _newest_first(name):
         metadata: dict[str, Any] = dict(entry.info.metadata)
         rows.append(
             {
@@ -151,6 +152,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def _newest_first(name: str) -> list[bentoml.Model]:
+    return sorted(stage.stored(name), key=lambda entry: entry.info.creation_time, reverse=True)
 
 
 def _get(tag: str) -> bentoml.Model:
