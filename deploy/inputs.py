@@ -26,10 +26,14 @@ def tag(settings: Settings, commit: str, root: Path = ROOT) -> str:
     SettingsError when git does not have the commit.
     """
     dockerfile = _git(root, "show", f"{commit}:{DOCKERFILE}")
-    copied = [source for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.M) for source in line.split()]
-    entries = _git(root, "ls-tree", "-r", "--full-tree", commit, "--", DOCKERFILE, *copied)
+    entries = _git(root, "ls-tree", "-r", "--full-tree", commit, "--", DOCKERFILE, *copied(dockerfile))
     said = "\n".join([entries, *settings.build_arguments])
     return f"inputs-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+
+
+def copied(dockerfile: str) -> list[str]:
+    """Return what a Dockerfile copies out of its context."""
+    return [source for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.M) for source in line.split()]
 
 
 def _git(root: Path, *words: str) -> str:

@@ -8,6 +8,7 @@ from deploy import rollout
 from deploy.__main__ import main
 from deploy.objects.common import SERVING, labels
 from deploy.rollout import REVISION
+from tests.deploy.jobs import finished, pod
 from tests.deploy.test_rollout import ANSWER, available, replica_set
 
 DIGEST = "sha256:" + "1" * 64
@@ -130,19 +131,8 @@ def test_verify_tells_what_the_image_says_of_its_model_and_keeps_it(api, cluster
     }
     said |= {"metrics": {"f1": 77.8432, "total": 163}, "answer": "Paris", "confidence": 0.9446}
 
-    def finish(job):
-        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
-
-    api.script("Job", "copy-model-job", finish)
-    state = {"terminated": {"exitCode": 0, "message": json.dumps(said)}}
-    api.put(
-        "Pod",
-        "verifier",
-        "serving-model-env",
-        metadata={"labels": {"job-name": "copy-model-job"}},
-        spec={"containers": [{"name": "verify"}]},
-        status={"containerStatuses": [{"name": "verify", "image": IMAGE, "state": state}]},
-    )
+    api.script("Job", "copy-model-job", finished("Complete"))
+    pod(api, "copy-model-job", "verify", "serving-model-env", json.dumps(said))
     assert main(["verify", *FLAGS, "--result", str(tmp_path / "new" / "verified")]) == 0
     printed = capsys.readouterr().out
     assert (tmp_path / "new" / "verified").read_text() == printed
@@ -157,9 +147,6 @@ def test_verify_tells_what_the_image_says_of_its_model_and_keeps_it(api, cluster
 
 
 def test_a_training_that_leaves_no_tag_is_a_failure(api, cluster, capsys):
-    def finish(job):
-        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
-
-    api.script("Job", "train-model-job", finish)
+    api.script("Job", "train-model-job", finished("Complete"))
     assert main(["train", *FLAGS]) == 5
     assert "left '' instead of a tag" in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """What a run leaves behind, and what need not be repeated: on a cluster and a registry that speak their protocols."""
 
-import re
 import subprocess
 
 import pytest
@@ -10,6 +9,7 @@ from deploy.__main__ import main
 from deploy.errors import SettingsError
 from deploy.inputs import ROOT
 from deploy.settings import Settings
+from tests.deploy.jobs import finished, pod
 from tests.deploy.registry import DIGEST
 
 JOB, NAMESPACE = "kaniko-training-image-job", "training-model-env"
@@ -71,18 +71,10 @@ def building(api, cluster, images):
     """Flags that name a registry which has what Kaniko says it pushed, on a cluster whose build succeeds."""
 
     def finish(job):
-        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+        finished("Complete")(job)
         (word,) = (w for w in job["spec"]["template"]["spec"]["containers"][0]["args"] if "--destination=" in w)
         images.tags[word.rpartition(":")[2]] = images.manifest
-        state = {"terminated": {"exitCode": 0, "message": DIGEST}}
-        api.put(
-            "Pod",
-            "builder",
-            NAMESPACE,
-            metadata={"labels": {"job-name": JOB}},
-            spec={"containers": [{"name": "kaniko"}]},
-            status={"phase": "Succeeded", "containerStatuses": [{"name": "kaniko", "image": "kaniko", "state": state}]},
-        )
+        pod(api, JOB, "kaniko", NAMESPACE, DIGEST)
 
     api.script("Job", JOB, *[finish] * 3)
     return ["--registry", images.address, "--registry-insecure", "true", "--training-image", "ada/trainer"]
@@ -107,16 +99,12 @@ def test_the_training_image_is_built_once_and_found_again(building, api, images,
 
 def test_a_registry_without_what_kaniko_pushed_is_said(building, api, images, capsys):
     api.steps.clear()
-
-    def finish(job):
-        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
-
-    api.script("Job", JOB, finish)
+    api.script("Job", JOB, finished("Complete"))
     assert main(["build", "training", "--if-changed", *building]) == 4
     assert "is not in the registry" in capsys.readouterr().err
     assert images.tags == {}
 
 
 def test_what_is_only_read_by_people_makes_no_new_image():
-    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / inputs.DOCKERFILE).read_text(), re.MULTILINE)
-    assert not [source for line in copied for source in line.split() if source.endswith((".md", "tests", "deploy"))]
+    sources = inputs.copied((ROOT / inputs.DOCKERFILE).read_text())
+    assert not [source for source in sources if source.endswith((".md", "tests", "deploy"))]

@@ -2,18 +2,13 @@ import pytest
 
 from deploy import render, runs
 from deploy.errors import Refused, RunFailed
+from tests.deploy import jobs
 from tests.deploy.api import DROP
 from tests.deploy.conftest import SETTINGS
+from tests.deploy.jobs import finished
 
 NAMESPACE = "training-model-env"
 JOB, POD = "train-model-job", "train-model-job-x1"
-
-
-def finished(kind, reason=""):
-    def step(job):
-        job["status"] = {"conditions": [{"type": kind, "status": "True", "reason": reason, "message": "because"}]}
-
-    return step
 
 
 def nothing(_job):
@@ -21,15 +16,7 @@ def nothing(_job):
 
 
 def pod(api, message="", **state):
-    state = state or {"terminated": {"exitCode": 0, "message": message}}
-    api.put(
-        "Pod",
-        POD,
-        NAMESPACE,
-        metadata={"labels": {"job-name": JOB}, "creationTimestamp": "2026-01-01T00:00:00Z"},
-        spec={"containers": [{"name": "train"}]},
-        status={"phase": "Running", "containerStatuses": [{"name": "train", "image": "an-image", "state": state}]},
-    )
+    jobs.pod(api, JOB, "train", NAMESPACE, message, **state)
 
 
 def event(api, reason, message):
