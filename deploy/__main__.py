@@ -50,9 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _command(commands, "preflight", _preflight, "check the cluster before anything is applied")
 
-    _command(
-        commands, "secret", _secret, f"give both namespaces the registry's credentials: {credentials.FILE}, or ours"
-    )
+    text = f"give both namespaces the registry's Secret: that of {credentials.FILE}, or of the credentials known here"
+    _command(commands, "secret", _secret, text)
 
     building = _command(commands, "build", _build, "build an image inside the cluster and push it; prints its digest")
     building.add_argument("image", choices=["training", "serving"], nargs="?", default="serving", help="[%(default)s]")
