@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +51,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     if if_changed and (alike := _alike(settings.model_name, origin)) is not None:
         return alike if process.is_main_process else None
     with process.main_process_first():
-        checkpoint = prepare_folder(
-            settings, data.fingerprint(train_examples), overwrite=overwrite and process.is_main_process
-        )
+        checkpoint = prepare_folder(settings, origin["data"]["sha256"], overwrite=overwrite and process.is_main_process)
     positions = base_models.max_positions(base.folder)
     if settings.max_length > positions:
         raise SettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
@@ -72,6 +71,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     model, by_epoch = fine_tune(settings, base, tokenizer, train_examples, measure, checkpoint=checkpoint)
     if not process.is_main_process:
         return None
+    origin = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **origin}
     folder = settings.output_dir
     _write_checkpoint(model, base.folder, folder / CHECKPOINT)
     calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)

@@ -8,7 +8,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +30,7 @@ def provenance(
     train_examples: list[Example],
     dev_examples: list[Example],
 ) -> dict[str, Any]:
-    """Say what a model comes from. File names only: folders are nobody's business."""
+    """Say what a model comes from, which is known before it is made. File names only: folders are nobody's business."""
     name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
     origin: dict[str, Any] = {"name": name, "sha256": base.sha256}
     lineage: dict[str, Any] = {}
@@ -43,7 +42,6 @@ def provenance(
     for sources in ("data", "dev_data"):
         values[sources] = [Path(source).name for source in values[sources]]
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "base_model": origin,
         "data": _describe(train_examples),
         "dev_data": _describe(dev_examples),
