@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import shutil
@@ -157,6 +158,7 @@ def fine_tune(
     `measure` is called with the network after every epoch, at the end too. Returns the network, and a row an epoch:
     epoch, mean training loss, dev exact match and F1 in percent.
     """
+    keep_freed_memory()
     set_seed(settings.seed)
     rows = features.build(examples, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
     logger.info("%d questions, %d windows, %d tokens", len(examples), len(rows), sum(r["length"] for r in rows))
@@ -175,6 +177,19 @@ def fine_tune(
         if not trainer.measured:  # resumed behind the last epoch
             trainer.evaluate()
     return _merged(trainer.model), epochs(trainer.state.log_history)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what this process frees, for its next tensors; elsewhere do nothing.
+
+    By default it gives great blocks back at once, and the kernel clears every page of the next ones anew: an update of
+    the default model takes 1.2 times as long.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mmap_max, trim_threshold = -4, -1  # as malloc.h numbers them
+        mallopt(mmap_max, 0)  # take great blocks from the heap too
+        mallopt(trim_threshold, -1)  # and never shrink it
 
 
 def epochs(history: list[dict[str, float]]) -> list[dict[str, float]]:
