@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from training import pretrained
 from training.errors import BaseModelError
@@ -95,17 +95,35 @@ def load(base: BaseModel, settings: TrainSettings) -> PreTrainedModel:
 
     config: Any = AutoConfig.from_pretrained(base.folder)
     # Dropout of attention weights keeps torch off its fused attention on a CPU, and buys nothing in so few epochs.
-    for name, value in (("hidden_dropout_prob", settings.dropout), ("attention_probs_dropout_prob", 0.0)):
-        if hasattr(config, name):
-            setattr(config, name, value)
+    rates = {"hidden_dropout_prob": settings.dropout, "attention_probs_dropout_prob": 0.0}
+    rates |= {"dropout": settings.dropout, "attention_dropout": 0.0}  # DistilBERT's names
+    for name in rates.keys() & vars(config).keys():
+        setattr(config, name, rates[name])
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # the missing span head is expected
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of loading a file
     model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(base.folder, config=config)
     if base.name == PRETRAINED:
         pretrained.apply_to(model)
-    if not settings.train_word_embeddings:
-        model.get_input_embeddings().requires_grad_(False)
+    _freeze(model, settings)
     return model
+
+
+def _freeze(model: PreTrainedModel, settings: TrainSettings) -> None:
+    if settings.frozen_layers:
+        # All else below the layers that are trained: what has a gradient there would have it computed down to there.
+        model.base_model.requires_grad_(False)
+        for layer in _layers(model)[settings.frozen_layers :]:
+            layer.requires_grad_(True)
+    model.get_input_embeddings().requires_grad_(settings.train_word_embeddings and not settings.frozen_layers)
+
+
+def _layers(model: PreTrainedModel) -> Any:
+    """Return the encoder's layers, lowest first."""
+    count = getattr(model.config, "num_hidden_layers", 0)
+    for module in model.modules():
+        if type(module).__name__ == "ModuleList" and len(cast("Any", module)) == count:
+            return module
+    raise BaseModelError(f"frozen_layers: the layers of {type(model).__name__} are not found; leave it at 0")
 
 
 def max_positions(folder: Path) -> int:

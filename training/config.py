@@ -71,6 +71,9 @@ class TrainSettings(BaseModel):
     train_word_embeddings: bool = Field(
         False, description="train the word embeddings too: half of MiniLM's parameters, seldom worth it"
     )
+    frozen_layers: int = Field(
+        0, ge=0, description="so many of the lowest layers, and the embeddings, stay as they are, without gradients"
+    )
 
     epochs: float = Field(1, gt=0, description="passes over the training data")
     learning_rate: float = Field(3e-5, gt=0, description="peak learning rate of AdamW")
