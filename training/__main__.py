@@ -1,4 +1,4 @@
-"""`python -m training`: train, evaluate, list, promote, prune, package, race, ship. Only results on stdout."""
+"""`python -m training`: train, evaluate, label, list, promote, prune, package, race, ship. Only results on stdout."""
 
 from __future__ import annotations
 
@@ -70,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--answerable", action="store_true", help="leave out questions that have no answer")
     evaluate.add_argument("--full-precision", action="store_true", help="the checkpoint instead of what is served")
     evaluate.add_argument("--diagram", type=Path, metavar="PNG", help="draw confidence against the share that is right")
+
+    label = commands.add_parser("label", help="let a stored model, the teacher, say how likely which answers are")
+    label.set_defaults(command=_label)
+    label.add_argument("tag", help="the teacher, a model in the store; best one that reads better than what it teaches")
+    label.add_argument("--data", nargs="+", required=True, help="sources of the questions, as for train")
+    label.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="label file; one that was begun goes on"
+    )
 
     listing = commands.add_parser("list", help="the stored models: tag, figures, data, date, stage; newest first")
     listing.set_defaults(command=_list)
@@ -182,6 +190,18 @@ def _evaluate(options: argparse.Namespace) -> None:
         from training import diagram
 
         diagram.draw(report["confidence"], options.diagram, title=f"{tag}, {precision}")
+
+
+def _label(options: argparse.Namespace) -> None:
+    from bento_service import artifact
+    from training import data, labels, store
+
+    tag, folder = store.find(options.tag)
+    examples = data.load(options.data)
+    stored = artifact.load(folder)
+    described = {"model": tag} | {part: stored.provenance[part] for part in ("base_model", "data", "settings")}
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    labels.write(options.output, described, stored.reader(), examples)
 
 
 def _checkpoint(tag: str) -> tuple[PreTrainedModel, TextTokenizer]:

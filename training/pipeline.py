@@ -13,7 +13,7 @@ from bento_service.engines import TorchEngine
 from bento_service.reader import Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
 from training import base as base_models
-from training import data, gate, negatives, store
+from training import data, gate, labels, negatives, store
 from training.errors import SettingsError
 from training.evaluate import Gain, Readings, figures, gain, predict, read, say
 from training.export import calibration_rows, export
@@ -51,7 +51,8 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     if if_changed and (alike := _alike(settings.model_name, origin)) is not None:
         return alike if process.is_main_process else None
     with process.main_process_first():
-        checkpoint = prepare_folder(settings, origin["data"]["sha256"], overwrite=overwrite and process.is_main_process)
+        learnt = " ".join(origin[part]["sha256"] for part in ("data", "labels") if part in origin)
+        checkpoint = prepare_folder(settings, learnt, overwrite=overwrite and process.is_main_process)
     positions = base_models.max_positions(base.folder)
     if settings.max_length > positions:
         raise SettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
@@ -68,7 +69,8 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         full_precision[:] = read(reader, dev_examples, progress=True)
         return summary(prediction.scored for prediction in say(full_precision, reader_settings))
 
-    model, by_epoch = fine_tune(settings, base, tokenizer, train_examples, measure, checkpoint=checkpoint)
+    soft = labels.load(settings.labels) if settings.labels else None
+    model, by_epoch = fine_tune(settings, base, tokenizer, train_examples, measure, labels=soft, checkpoint=checkpoint)
     if not process.is_main_process:
         return None
     origin = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **origin}

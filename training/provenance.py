@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import base as base_models
-from training import data, pretrained
+from training import data, labels, pretrained
 
 if TYPE_CHECKING:
     from training.config import TrainSettings
@@ -37,8 +37,15 @@ def provenance(
     if settings.base_model == base_models.PRETRAINED:
         origin["weights_sha256"] = base_models.sha256_of([pretrained.FOLDER / pretrained.WEIGHTS])
         lineage["weights_provenance"] = pretrained.provenance()
+    if settings.labels is not None:
+        lineage["labels"] = {
+            "sha256": base_models.sha256_of([settings.labels]),
+            "teacher": labels.teacher(settings.labels),
+        }
     values = settings.model_dump(mode="json", exclude={"output_dir"}, exclude_none=True)
     values["base_model"] = name
+    if settings.labels is not None:
+        values["labels"] = settings.labels.name
     for sources in ("data", "dev_data"):
         values[sources] = [Path(source).name for source in values[sources]]
     return {
@@ -55,8 +62,8 @@ def provenance(
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return what would make another model now, for a person; nothing when a run would only repeat the one before."""
-    parts = ("base_model", "data", "dev_data", "code")
-    changed = [part.replace("_", " ") for part in parts if before.get(part) != now[part]]
+    parts = ("base_model", "data", "dev_data", "labels", "code")
+    changed = [part.replace("_", " ") for part in parts if before.get(part) != now.get(part)]
     for part in ("settings", "versions"):
         old, new = before.get(part, {}), now[part]
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from training.base import BaseModel
     from training.config import TrainSettings
     from training.data import Example
+    from training.labels import Label
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +38,10 @@ TAG_FILE = "tag"
 
 
 def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Pad rows to the longest and turn positions into targets.
+    """Pad rows to the longest.
 
     Returns input_ids, token_type_ids, attention_mask: (batch, seq_len) integers; start_targets, end_targets:
-    (batch, seq_len) probabilities. Every annotator has an equal share of the target, so that all their answers
-    are used in every epoch and disagreement is learnt as doubt.
+    (batch, seq_len) probabilities.
     """
     shape = (len(rows), max(row["length"] for row in rows))
     batch = {name: torch.zeros(shape, dtype=torch.long) for name in ("input_ids", "token_type_ids", "attention_mask")}
@@ -51,14 +51,13 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         batch["input_ids"][i, :length] = torch.tensor(row["input_ids"])
         batch["token_type_ids"][i, :length] = torch.tensor(row["token_type_ids"])
         batch["attention_mask"][i, :length] = 1
-        for side in ("start", "end"):
-            for position in row[f"{side}_positions"]:
-                batch[f"{side}_targets"][i, position] += 1 / len(row[f"{side}_positions"])
+        for name in ("start_targets", "end_targets"):
+            batch[name][i, :length] = torch.from_numpy(row[name])
     return batch
 
 
 class SpanTrainer(Trainer):
-    """A Trainer whose loss knows several annotators, and whose evaluation is `measure(model)`."""
+    """A Trainer whose loss knows targets that are shared among tokens, and whose evaluation is `measure(model)`."""
 
     def __init__(self, *, measure: Measure, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -72,7 +71,7 @@ class SpanTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,  # noqa: ARG002  # the Trainer passes it
     ) -> Any:
-        """Cross entropy between the annotators' distribution and the predicted one, mean of start and end."""
+        """Cross entropy between the targets and what is predicted, mean of start and end."""
         targets = [inputs.pop("start_targets"), inputs.pop("end_targets")]
         outputs = model(**inputs)
         padding = inputs["attention_mask"] == 0
@@ -151,16 +150,24 @@ def fine_tune(
     examples: list[Example],
     measure: Measure,
     *,
+    labels: Mapping[str, Label] | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[PreTrainedModel, list[dict[str, float]]]:
-    """Fine-tune the base model on the examples, with its own tokenizer.
+    """Fine-tune the base model on the examples and the soft labels of them, with its own tokenizer.
 
     `measure` is called with the network after every epoch, at the end too. Returns the network, and a row an epoch:
     epoch, mean training loss, dev exact match and F1 in percent.
     """
     keep_freed_memory()
     set_seed(settings.seed)
-    rows = features.build(examples, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
+    rows = features.build(
+        examples,
+        tokenizer,
+        max_length=settings.max_length,
+        doc_stride=settings.doc_stride,
+        labels=labels,
+        label_weight=settings.label_weight,
+    )
     logger.info("%d questions, %d windows, %d tokens", len(examples), len(rows), sum(r["length"] for r in rows))
     trainer = SpanTrainer(
         measure=measure,

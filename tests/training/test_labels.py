@@ -1,0 +1,62 @@
+import json
+
+import numpy as np
+import pytest
+
+from bento_service import artifact
+from bento_service.reader import Query, Reading
+from bento_service.windows import Tokens, slide
+from tests.commands import training_command
+from tests.readings import BERT
+from training import data, labels
+from training.errors import DataError
+
+
+def test_a_label_is_a_softmax_over_all_windows_with_the_least_null_score():
+    context = "aa bb cc dd ee"
+    tokens = Tokens(np.arange(5), np.array([[3 * i, 3 * i + 2] for i in range(5)]))
+    windows = slide(Tokens(np.arange(1), np.array([[0, 1]])), tokens, BERT, max_length=8, doc_stride=2)
+    assert [window.first_token for window in windows] == [0, 2]
+    first, second = (np.full(len(window), -50.0, np.float32) for window in windows)
+    # "cc" and "dd" stand in both windows; the later one says it is "dd", as likely as "aa" is in the first.
+    first[3], second[4] = np.log(2), np.log(2)
+    first[0], second[0] = np.log(4), np.log(1)
+    label = labels.label(Reading(Query("?", context), windows, [(first, first), (second, second)]))
+    assert label.starts == ((0, 0.4), (9, 0.4))
+    assert label.ends == ((2, 0.4), (11, 0.4))
+
+
+def test_a_label_file_that_was_cut_goes_on_and_another_teachers_is_refused(tiny_model, tmp_path):
+    reader, path, teacher = artifact.load(tiny_model).reader(), tmp_path / "labels.jsonl", {"model": "m:1"}
+    examples = data.load(["sample:dev"])[:6]
+    labels.write(path, teacher, reader, examples[:4])
+    whole = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(whole[:-1]) + whole[-1][:20])
+    labels.write(path, teacher, reader, examples)
+    assert path.read_text().splitlines(keepends=True)[:5] == whole
+    found = labels.load(path)
+    assert set(found) == {labels.key(example) for example in examples}
+    for label in found.values():
+        assert 0.5 < sum(share for _, share in label.starts) < 1.001
+    with pytest.raises(DataError, match="not of this teacher"):
+        labels.write(path, {"model": "m:2"}, reader, examples)
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"teacher": {}}\n{"key": 1}', "\0"])
+def test_a_file_that_holds_no_labels_is_refused_by_name(content, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(DataError, match=r"label file .*labels\.jsonl"):
+        (labels.teacher(path), labels.load(path))
+
+
+def test_a_model_says_which_teacher_it_learnt_from(tiny_store, tiny_model, tiny_settings, tmp_path):
+    tag, path = f"extractive-qa:{tiny_model.name}", tmp_path / "labels.jsonl"
+    training_command("label", tag, "--data", "sample:train", "--output", str(path), home=tiny_store)
+    flags = ["--labels", str(path), "--output-dir", str(tmp_path / "run")]
+    training_command("train", *tiny_settings, *flags, home=tmp_path)
+    provenance = json.loads((tmp_path / "run" / "served" / "provenance.json").read_text())
+    assert provenance["labels"]["teacher"]["model"] == tag
+    assert provenance["settings"]["labels"] == path.name
+    assert str(tmp_path) not in json.dumps(provenance)
