@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     ship.add_argument(
         "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
     )
+    ship.add_argument("--add", action="store_true", help="count the runs that the shipped weights are the mean of, too")
     return parser
 
 
@@ -270,7 +271,7 @@ def _ship(options: argparse.Namespace) -> None:
     from training import base, pipeline, pretrained
 
     runs = [(run / pipeline.CHECKPOINT, run / pipeline.SERVED) for run in options.run]
-    size = pretrained.ship(runs, base.find(base.MINILM))
+    size = pretrained.ship(runs, base.find(base.MINILM), add=options.add)
     print(f"{pretrained.FOLDER / pretrained.WEIGHTS}: {size / 1e6:.1f} MB", file=sys.stderr)
 
 

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForQuestionAnswering
 
 from training import base, pretrained
@@ -26,8 +27,6 @@ def run(tmp_path, tiny_base, tiny_model):
 
 def headless(found: base.BaseModel, tmp_path) -> base.BaseModel:
     """The base as sentence encoders ship it: without the span head and the prefix."""
-    from safetensors.torch import load_file, save_file
-
     folder = tmp_path / "headless"
     folder.mkdir()
     tensors = load_file(found.folder / "model.safetensors")
@@ -45,15 +44,11 @@ def test_shipped_weights_hold_what_changed_and_make_the_same_model(run, tiny_bas
     expected = AutoModelForQuestionAnswering.from_pretrained(run / "model")
     for (name, ours), theirs in zip(model.named_parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3, msg=name)
-    from safetensors.torch import load_file
-
     assert not any("word_embeddings" in name for name in load_file(shipped / pretrained.WEIGHTS))
     assert json.loads((shipped / "provenance.json").read_text())["base_model"]["sha256"] == found.sha256
 
 
 def test_several_runs_ship_as_their_mean(run, tiny_base, tmp_path):
-    from safetensors.torch import load_file
-
     found = base.find(str(tiny_base))
     untrained = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
     untrained.save_pretrained(tmp_path / "other")
@@ -69,6 +64,23 @@ def test_several_runs_ship_as_their_mean(run, tiny_base, tmp_path):
     assert not any("word_embeddings" in name for name in load_file(shipped / pretrained.WEIGHTS))
     provenance = json.loads((shipped / "provenance.json").read_text())
     assert [p["base_model"]["sha256"] for p in provenance["mean_of"]] == [found.sha256] * 3
+
+
+def test_a_run_is_added_to_those_that_were_shipped(run, tiny_base, tmp_path):
+    bare = headless(base.find(str(tiny_base)), tmp_path)
+    AutoModelForQuestionAnswering.from_pretrained(tiny_base).save_pretrained(tmp_path / "other")
+    ours, theirs = ((tmp_path / name, run / "served") for name in ("model", "other"))
+    pretrained.ship([ours, theirs, theirs], bare, tmp_path / "at-once")
+    pretrained.ship([ours], bare, tmp_path / "by-and-by")
+    pretrained.ship([theirs, theirs], bare, tmp_path / "by-and-by", add=True)
+    at_once, by_and_by = (load_file(tmp_path / name / pretrained.WEIGHTS) for name in ("at-once", "by-and-by"))
+    assert at_once.keys() == by_and_by.keys()
+    for name, tensor in at_once.items():
+        torch.testing.assert_close(by_and_by[name], tensor, atol=1e-3, rtol=1e-3, msg=name)
+    for name in ("provenance.json", "metrics.json"):
+        contents = [json.loads((tmp_path / folder / name).read_text()) for folder in ("at-once", "by-and-by")]
+        assert contents[0] == contents[1]
+        assert len(contents[0]["mean_of"]) == 3
 
 
 def test_a_run_from_another_base_does_not_ship(run, tmp_path):
