@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     ship.add_argument(
         "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
     )
-    ship.add_argument("--add", action="store_true", help="count the runs that the shipped weights are the mean of, too")
+    ship.add_argument("--add", action="store_true", help="count the weights shipped so far as one run more")
     return parser
 
 

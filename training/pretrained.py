@@ -46,11 +46,10 @@ def provenance() -> dict[str, Any]:
 def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER, *, add: bool = False) -> int:
     """Write the tensors in which the runs' mean differs from `base`, in half precision; return the bytes written.
 
-    runs: the folders of checkpoint and artifact of each. add: the runs that the weights shipped so far are the mean of
-    count as well. The mean of runs that share their first updates reads better than each of them
-    (https://arxiv.org/abs/2203.05482). A run's provenance and metrics go beside the weights; those of several under
-    "mean_of". Raises BaseModelError when a run is not finished or did not start from `base`, or from the weights
-    shipped before.
+    runs: the folders of checkpoint and artifact of each. add: the weights shipped so far count as one run more. The
+    mean of runs that share their first updates reads better than each of them (https://arxiv.org/abs/2203.05482). A
+    run's provenance and metrics go beside the weights; those of several under "mean_of". Raises BaseModelError when a
+    run is not finished or did not start from `base`, or from the weights shipped before.
     """
     import torch
     from safetensors.torch import load_file, save_file
@@ -58,33 +57,25 @@ def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER, 
     after = [_read_run(checkpoint, served, base) for checkpoint, served in runs]
     before = load_file(base.folder / "model.safetensors")
     shipped = load_file(folder / WEIGHTS) if add else {}
-    provenances, metrics = (
-        _of_shipped(folder / name) if add else [] for name in (artifact.PROVENANCE, artifact.METRICS)
-    )
-    earlier = len(provenances)
     changed = {}
     for name in after[0][0]:
         # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
         twin = before.get(name.split(".", 1)[1])
         tensors = [run[name] for run, _, _ in after]
         if name in shipped or twin is None or not all(torch.equal(twin, tensor) for tensor in tensors):
-            tensors += [shipped.get(name, twin)] * earlier
+            if add:
+                tensors.append(shipped.get(name, twin))
             changed[name] = torch.stack([tensor.to(torch.float32) for tensor in tensors]).mean(0).to(torch.float16)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(changed, folder / WEIGHTS)
     for name, contents in (
-        (artifact.PROVENANCE, [*provenances, *(provenance for _, provenance, _ in after)]),
-        (artifact.METRICS, [*metrics, *(measured for _, _, measured in after)]),
+        (artifact.PROVENANCE, [provenance for _, provenance, _ in after]),
+        (artifact.METRICS, [metrics for _, _, metrics in after]),
     ):
+        if add:
+            contents.insert(0, json.loads((folder / name).read_bytes()))
         artifact.write_json(folder / name, contents[0] if len(contents) == 1 else {"mean_of": contents})
     return (folder / WEIGHTS).stat().st_size
-
-
-def _of_shipped(path: Path) -> list[dict[str, Any]]:
-    """Return what a file beside the shipped weights says of each run that they are the mean of."""
-    content: dict[str, Any] = json.loads(path.read_bytes())
-    runs: list[dict[str, Any]] = content.get("mean_of", [content])
-    return runs
 
 
 def _read_run(checkpoint: Path, served: Path, base: BaseModel) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
