@@ -20,7 +20,8 @@ from transformers.trainer_utils import get_last_checkpoint
 from bento_service.tokenization import TextTokenizer
 from training import base as base_models
 from training import features
-from training.errors import OutputFolderError
+from training.errors import DataError, OutputFolderError
+from training.labels import key
 
 if TYPE_CHECKING:
     from training.base import BaseModel
@@ -169,6 +170,13 @@ def fine_tune(
         label_weight=settings.label_weight,
     )
     logger.info("%d questions, %d windows, %d tokens", len(examples), len(rows), sum(r["length"] for r in rows))
+    if labels is not None:
+        labelled = sum(key(example) in labels for example in examples)
+        if not labelled:
+            raise DataError(
+                f"{settings.labels} labels no question of {' '.join(settings.data)}; label these, or others"
+            )
+        logger.info("%d questions have soft labels", labelled)
     trainer = SpanTrainer(
         measure=measure,
         model=_with_adapter(base_models.load(base, settings), settings),

@@ -1,15 +1,15 @@
-import json
-
 import numpy as np
 import pytest
 
 from bento_service import artifact
 from bento_service.reader import Query, Reading
+from bento_service.tokenization import TextTokenizer
 from bento_service.windows import Tokens, slide
 from tests.commands import training_command
 from tests.readings import BERT
-from training import data, labels
+from training import base, config, data, labels
 from training.errors import DataError
+from training.train import fine_tune
 
 
 def test_a_label_is_a_softmax_over_all_windows_with_the_least_null_score():
@@ -51,12 +51,24 @@ def test_a_file_that_holds_no_labels_is_refused_by_name(content, tmp_path):
         (labels.teacher(path), labels.load(path))
 
 
-def test_a_model_says_which_teacher_it_learnt_from(tiny_store, tiny_model, tiny_settings, tmp_path):
-    tag, path = f"extractive-qa:{tiny_model.name}", tmp_path / "labels.jsonl"
-    training_command("label", tag, "--data", "sample:train", "--output", str(path), home=tiny_store)
-    flags = ["--labels", str(path), "--output-dir", str(tmp_path / "run")]
-    training_command("train", *tiny_settings, *flags, home=tmp_path)
-    provenance = json.loads((tmp_path / "run" / "served" / "provenance.json").read_text())
-    assert provenance["labels"]["teacher"]["model"] == tag
-    assert provenance["settings"]["labels"] == path.name
-    assert str(tmp_path) not in json.dumps(provenance)
+def test_the_command_labels_every_question_and_says_which_model_did(tiny_store, tiny_model, tmp_path):
+    path = tmp_path / "new" / "labels.jsonl"
+    tag = f"extractive-qa:{tiny_model.name}"
+    training_command("label", tag, "--data", "sample:dev", "--output", str(path), home=tiny_store)
+    assert labels.load(path).keys() == {labels.key(example) for example in data.load(["sample:dev"])}
+    assert labels.teacher(path)["model"] == tag
+
+
+def test_labels_of_other_questions_are_refused(tiny_base, tokenizer_file, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    settings = config.load(None, {"base_model": str(tiny_base), "labels": path, "output_dir": tmp_path / "run"})
+    found = {"0" * 32: labels.Label((), ())}
+    with pytest.raises(DataError, match=r"labels\.jsonl labels no question of sample:train"):
+        fine_tune(
+            settings,
+            base.find(str(tiny_base)),
+            TextTokenizer.from_file(tokenizer_file),
+            data.load(["sample:train"])[:2],
+            lambda _: {},
+            labels=found,
+        )

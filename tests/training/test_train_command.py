@@ -9,7 +9,9 @@ import time
 import pytest
 import yaml
 
+from bento_service import artifact
 from tests.commands import ROOT, training_command
+from training import data, labels
 
 
 def stored_files(home):
@@ -79,15 +81,21 @@ def test_what_the_gate_refuses_is_kept_and_can_be_stored_under_other_floors(tmp_
     assert done.stdout.startswith("extractive-qa:")
 
 
-def test_negatives_are_constructed_to_learn_and_to_tune_no_answer_on(tmp_path, tiny_settings):
-    flags = [*tiny_settings, "--negatives", "0.5", "--dev-data", "--dev-fraction", "0.05"]
-    training_command("train", *flags, "--output-dir", str(tmp_path / "run"), home=tmp_path)
+def test_negatives_are_constructed_and_soft_labels_are_learnt(tmp_path, tiny_settings, tiny_model):
+    soft = tmp_path / "labels.jsonl"
+    reader = artifact.load(tiny_model).reader()
+    labels.write(soft, {"model": "teacher:1"}, reader, data.load(["sample:train"]))
+    flags = [*tiny_settings, "--negatives", "0.5", "--dev-data", "--dev-fraction", "0.05", "--labels", str(soft)]
+    done = training_command("train", *flags, "--output-dir", str(tmp_path / "run"), home=tmp_path)
+    assert "INFO training.train: 32 questions have soft labels" in done.stderr
     served = tmp_path / "run" / "served"
     metrics = json.loads((served / "metrics.json").read_text())
     assert metrics["constructed"]["overall"]["NoAns_total"] > 0
     assert "roc_auc" in metrics["constructed"]["no_answer"]
     provenance = json.loads((served / "provenance.json").read_text())
     assert provenance["data"]["questions"] > 32
+    assert provenance["labels"]["teacher"] == {"model": "teacher:1"}
+    assert provenance["settings"]["labels"] == "labels.jsonl"
     assert json.loads((served / "reader.json").read_text())["null_score_diff_threshold"] != 0
 
 
