@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "pretrained"
 WEIGHTS = "weights.safetensors"
 
+Run = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+"""A run's tensors by name, its provenance and its metrics."""
+
 
 def apply_to(model: PreTrainedModel, folder: Path = FOLDER) -> None:
     """Put the shipped tensors into a model freshly loaded from all-MiniLM-L6-v2.
@@ -55,30 +58,38 @@ def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER, 
     from safetensors.torch import load_file, save_file
 
     after = [_read_run(checkpoint, served, base) for checkpoint, served in runs]
-    before = load_file(base.folder / "model.safetensors")
-    shipped = load_file(folder / WEIGHTS) if add else {}
+    bare = load_file(base.folder / "model.safetensors")
+    # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
+    twins = {name: name.split(".", 1)[1] for name in after[0][0]}
+    before = {name: bare[twin] for name, twin in twins.items() if twin in bare}
+    if add:
+        after.insert(0, _read_shipped(folder, before))
     changed = {}
     for name in after[0][0]:
-        # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
-        twin = before.get(name.split(".", 1)[1])
         tensors = [run[name] for run, _, _ in after]
-        if name in shipped or twin is None or not all(torch.equal(twin, tensor) for tensor in tensors):
-            if add:
-                tensors.append(shipped.get(name, twin))
-            changed[name] = torch.stack([tensor.to(torch.float32) for tensor in tensors]).mean(0).to(torch.float16)
+        if name not in before or not all(torch.equal(before[name], tensor) for tensor in tensors):
+            changed[name] = torch.stack(tensors).mean(0).to(torch.float16)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(changed, folder / WEIGHTS)
     for name, contents in (
         (artifact.PROVENANCE, [provenance for _, provenance, _ in after]),
         (artifact.METRICS, [metrics for _, _, metrics in after]),
     ):
-        if add:
-            contents.insert(0, json.loads((folder / name).read_bytes()))
         artifact.write_json(folder / name, contents[0] if len(contents) == 1 else {"mean_of": contents})
     return (folder / WEIGHTS).stat().st_size
 
 
-def _read_run(checkpoint: Path, served: Path, base: BaseModel) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _read_shipped(folder: Path, before: dict[str, Any]) -> Run:
+    """Return what was shipped so far as if it were a run. before: the base's tensors, under the span model's names."""
+    import torch
+    from safetensors.torch import load_file
+
+    changed = {name: tensor.to(torch.float32) for name, tensor in load_file(folder / WEIGHTS).items()}
+    provenance, metrics = (json.loads((folder / name).read_bytes()) for name in (artifact.PROVENANCE, artifact.METRICS))
+    return {**before, **changed}, provenance, metrics
+
+
+def _read_run(checkpoint: Path, served: Path, base: BaseModel) -> Run:
     """Return tensors, provenance and metrics of a finished run."""
     from safetensors.torch import load_file
 
