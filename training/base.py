@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from training import pretrained
 from training.errors import BaseModelError
@@ -119,9 +119,11 @@ def _freeze(model: PreTrainedModel, settings: TrainSettings) -> None:
 
 def _layers(model: PreTrainedModel) -> Any:
     """Return the encoder's layers, lowest first."""
+    from torch.nn import ModuleList
+
     count = getattr(model.config, "num_hidden_layers", 0)
     for module in model.modules():
-        if type(module).__name__ == "ModuleList" and len(cast("Any", module)) == count:
+        if isinstance(module, ModuleList) and len(module) == count:
             return module
     raise BaseModelError(f"frozen_layers: the layers of {type(model).__name__} are not found; leave it at 0")
 
