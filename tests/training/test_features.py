@@ -63,6 +63,12 @@ def test_every_answer_of_the_sample_is_covered_by_its_tokens(tokenizer):
     assert without <= sum(row["length"] == 384 for row in rows)
 
 
+def test_targets_share_one_unit_between_the_annotators(tokenizer):
+    # [CLS] who ? [SEP] ada love ##lace wrote it [SEP]: two of three annotators start at token 4, one at token 5.
+    (row,) = rows_of(tokenizer, "Ada Lovelace wrote it", "Ada Lovelace", "Ada Lovelace", "Lovelace")
+    assert shares(row) == ({4: 2 / 3, 5: 1 / 3}, {6: 1})
+
+
 def test_rows_are_padded_to_the_longest():
     long, short = (
         {
