@@ -125,22 +125,22 @@ def _count(text: str) -> int:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Give every setting a flag; one that is not named on the command line leaves the file's value alone."""
     group = parser.add_argument_group("settings (defaults in brackets)")
+    defaults = config.TrainSettings()
     for name, field in config.TrainSettings.model_fields.items():
         if name != "gate":
-            _add_setting(group, name, field)
+            _add_setting(group, name, field.description, getattr(defaults, name))
     group = parser.add_argument_group("the gate before the store (in a settings file: under `gate`)")
     for name, field in config.GateSettings.model_fields.items():
-        _add_setting(group, name, field)
+        _add_setting(group, name, field.description, getattr(defaults.gate, name))
 
 
-def _add_setting(group: Any, name: str, field: Any) -> None:
-    default = field.get_default()
+def _add_setting(group: Any, name: str, description: str | None, default: Any) -> None:
     words = [f"{k}={v:g}" for k, v in default.items()] if isinstance(default, dict) else default
     many = isinstance(words, list | tuple)
     shown = " ".join(words) if many else words
     flag = f"--{name.replace('_', '-')}"
     extra: dict[str, Any] = {"nargs": "*"} if many else {}
-    group.add_argument(flag, dest=f"set_{name}", metavar=name.upper(), help=f"{field.description} [{shown}]", **extra)
+    group.add_argument(flag, dest=f"set_{name}", metavar=name.upper(), help=f"{description} [{shown}]", **extra)
 
 
 def _train(options: argparse.Namespace) -> None:

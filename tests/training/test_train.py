@@ -1,8 +1,43 @@
 import resource
 
+import pytest
 import torch
 
-from training.train import keep_freed_memory
+from bento_service.tokenization import TextTokenizer
+from training import base, config, data
+from training.train import fine_tune, keep_freed_memory
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft reads it
+@pytest.mark.parametrize("adapter", ["none", "lora"])
+def test_a_run_results_in_a_mean_with_its_base_and_that_is_what_is_measured(tiny_base, tmp_path, adapter):
+    found = base.find(str(tiny_base))
+    tokenizer = TextTokenizer.from_file(tiny_base / "tokenizer.json")
+    examples = data.load(["sample:dev"])[:16]
+    flags = {"base_model": str(tiny_base), "adapter": adapter, "learning_rate": 0.01, "batch_size": 4, "epochs": 2}
+    results: dict[float, dict[str, torch.Tensor]] = {}
+    measured: list[dict[str, torch.Tensor]] = []
+    for share in (0, 0.25):
+        settings = config.load(None, {**flags, "base_share": share, "output_dir": tmp_path / str(share)})
+        measured.clear()
+
+        def measure(model):
+            measured.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+            return {"exact_match": 0.0, "f1": 0.0}
+
+        model, rows = fine_tune(settings, found, tokenizer, examples, measure)
+        results[share] = model.state_dict()
+        assert len(rows) == len(measured) == 2
+        assert not torch.equal(measured[0]["qa_outputs.weight"], measured[1]["qa_outputs.weight"])
+        for name, tensor in results[share].items():
+            assert torch.equal(tensor, measured[-1][name]), name
+    start = base.load(found, config.TrainSettings()).state_dict()
+    assert start.keys() == results[0].keys() == results[0.25].keys()
+    moved = {name for name in start if not torch.equal(start[name], results[0][name])}
+    assert any("attention" in name for name in moved)
+    for name, tensor in start.items():
+        torch.testing.assert_close(results[0.25][name], 0.75 * results[0][name] + 0.25 * tensor, msg=name)
+        assert name in moved or torch.equal(results[0.25][name], tensor), name
 
 
 def test_freed_memory_is_there_for_the_next_tensors():
