@@ -111,7 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     ship.add_argument(
         "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
     )
-    ship.add_argument("--add", action="store_true", help="count the weights shipped so far as one run more")
     return parser
 
 
@@ -271,7 +270,7 @@ def _ship(options: argparse.Namespace) -> None:
     from training import base, pipeline, pretrained
 
     runs = [(run / pipeline.CHECKPOINT, run / pipeline.SERVED) for run in options.run]
-    size = pretrained.ship(runs, base.find(base.MINILM), add=options.add)
+    size = pretrained.ship(runs, base.find(base.MINILM))
     print(f"{pretrained.FOLDER / pretrained.WEIGHTS}: {size / 1e6:.1f} MB", file=sys.stderr)
 
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "pretrained"
 WEIGHTS = "weights.safetensors"
 
-Run = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
-"""A run's tensors by name, its provenance and its metrics."""
-
 
 def apply_to(model: PreTrainedModel, folder: Path = FOLDER) -> None:
     """Put the shipped tensors into a model freshly loaded from all-MiniLM-L6-v2.
@@ -46,28 +43,25 @@ def provenance() -> dict[str, Any]:
     return content
 
 
-def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER, *, add: bool = False) -> int:
+def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER) -> int:
     """Write the tensors in which the runs' mean differs from `base`, in half precision; return the bytes written.
 
-    runs: the folders of checkpoint and artifact of each. add: the weights shipped so far count as one run more. The
-    mean of runs that share their first updates reads better than each of them (https://arxiv.org/abs/2203.05482). A
-    run's provenance and metrics go beside the weights; those of several under "mean_of". Raises BaseModelError when a
-    run is not finished or did not start from `base`, or from the weights shipped before.
+    runs: the folders of checkpoint and artifact of each. The mean of runs that share their first updates reads better
+    than each of them (https://arxiv.org/abs/2203.05482). A run's provenance and metrics go beside the weights; those of
+    several under "mean_of". Raises BaseModelError when a run is not finished or did not start from `base`, or from the
+    weights shipped before.
     """
     import torch
     from safetensors.torch import load_file, save_file
 
     after = [_read_run(checkpoint, served, base) for checkpoint, served in runs]
-    bare = load_file(base.folder / "model.safetensors")
-    # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
-    twins = {name: name.split(".", 1)[1] for name in after[0][0]}
-    before = {name: bare[twin] for name, twin in twins.items() if twin in bare}
-    if add:
-        after.insert(0, _read_shipped(folder, before))
+    before = load_file(base.folder / "model.safetensors")
     changed = {}
     for name in after[0][0]:
+        # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
+        twin = before.get(name.split(".", 1)[1])
         tensors = [run[name] for run, _, _ in after]
-        if name not in before or not all(torch.equal(before[name], tensor) for tensor in tensors):
+        if twin is None or not all(torch.equal(twin, tensor) for tensor in tensors):
             changed[name] = torch.stack(tensors).mean(0).to(torch.float16)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(changed, folder / WEIGHTS)
@@ -75,21 +69,12 @@ def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER, 
         (artifact.PROVENANCE, [provenance for _, provenance, _ in after]),
         (artifact.METRICS, [metrics for _, _, metrics in after]),
     ):
-        artifact.write_json(folder / name, contents[0] if len(contents) == 1 else {"mean_of": contents})
+        content = contents[0] if len(contents) == 1 else {"mean_of": contents}
+        artifact.write_json(folder / name, content)
     return (folder / WEIGHTS).stat().st_size
 
 
-def _read_shipped(folder: Path, before: dict[str, Any]) -> Run:
-    """Return what was shipped so far as if it were a run. before: the base's tensors, under the span model's names."""
-    import torch
-    from safetensors.torch import load_file
-
-    changed = {name: tensor.to(torch.float32) for name, tensor in load_file(folder / WEIGHTS).items()}
-    provenance, metrics = (json.loads((folder / name).read_bytes()) for name in (artifact.PROVENANCE, artifact.METRICS))
-    return {**before, **changed}, provenance, metrics
-
-
-def _read_run(checkpoint: Path, served: Path, base: BaseModel) -> Run:
+def _read_run(checkpoint: Path, served: Path, base: BaseModel) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return tensors, provenance and metrics of a finished run."""
     from safetensors.torch import load_file
 

@@ -66,23 +66,6 @@ def test_several_runs_ship_as_their_mean(run, tiny_base, tmp_path):
     assert [p["base_model"]["sha256"] for p in provenance["mean_of"]] == [found.sha256] * 3
 
 
-def test_what_was_shipped_before_counts_as_a_run_more(run, tiny_base, tmp_path):
-    bare = headless(base.find(str(tiny_base)), tmp_path)
-    AutoModelForQuestionAnswering.from_pretrained(tiny_base).save_pretrained(tmp_path / "other")
-    ours, theirs = ((tmp_path / name, run / "served") for name in ("model", "other"))
-    pretrained.ship([ours, theirs, theirs], bare, tmp_path / "at-once")
-    pretrained.ship([ours], bare, tmp_path / "by-and-by")
-    pretrained.ship([theirs, theirs], bare, tmp_path / "by-and-by", add=True)
-    at_once, by_and_by = (load_file(tmp_path / name / pretrained.WEIGHTS) for name in ("at-once", "by-and-by"))
-    assert at_once.keys() == by_and_by.keys()
-    for name, tensor in at_once.items():
-        torch.testing.assert_close(by_and_by[name], tensor, atol=1e-3, rtol=1e-3, msg=name)
-    for name in ("provenance.json", "metrics.json"):
-        contents = [json.loads((tmp_path / folder / name).read_text()) for folder in ("at-once", "by-and-by")]
-        assert contents[0] == contents[1]
-        assert len(contents[0]["mean_of"]) == 3
-
-
 def test_a_run_from_another_base_does_not_ship(run, tmp_path):
     with pytest.raises(BaseModelError, match="only a run from minilm"):
         pretrained.ship([(run / "model", run / "served")], base.find("minilm"), tmp_path / "shipped")
