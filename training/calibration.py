@@ -89,10 +89,24 @@ def roc_auc(scores: Floats, positive: Flags) -> float:
     return float((ranks[positive].sum() - positives * (positives + 1) / 2) / pairs)
 
 
-def log_loss(confidences: Floats, right: Flags) -> float:
-    """Return the mean negative log-likelihood of what came true; least where confidence is the chance of it."""
+def log_losses(confidences: Floats, right: Flags) -> Floats:
+    """Return each answer's negative log-likelihood of what came true; least in the mean at the chance of it."""
     likelihood = np.where(right, confidences, 1 - confidences)
-    return float(-np.log(np.maximum(likelihood, 1e-6)).mean())
+    losses: Floats = -np.log(np.maximum(likelihood, 1e-6))
+    return losses
+
+
+def best_temperature(losses: dict[float, Floats]) -> float:
+    """Return the temperature nearest to 1 whose log loss is within one standard error of the least.
+
+    losses: of every answer, shape (n,), by temperature. The rule is that of Breiman et al. 1984 (Classification and
+    Regression Trees, 3.4.3): what few answers seem to say of the temperature is often chance, and untrue elsewhere.
+    """
+    least = min(losses.values(), key=np.mean)
+    excess = {temperature: own - least for temperature, own in losses.items()}
+    # On the right: the standard error of the sum on the left, were its expectation 0.
+    level = [temperature for temperature, more in excess.items() if more.sum() <= np.sqrt((more**2).sum())]
+    return min(level, key=lambda temperature: abs(np.log(temperature)))
 
 
 def best_threshold(differences: Floats, f1: Floats, impossible: Flags) -> float:

@@ -18,7 +18,7 @@ TEMPERATURES = np.geomspace(0.5, 4, 25)
 
 
 def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
-    """Return the settings with the temperature of the least log loss and the null threshold of the best F1.
+    """Return the settings with the best temperature, by log loss, and the null threshold of the best F1.
 
     The temperature is fitted to the answerable questions, the threshold to all; it stays when none is unanswerable.
     """
@@ -26,12 +26,12 @@ def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
     if answerable:
         # Which span is best doesn't depend on the temperature, only how sure it is.
         right = np.array([p.right for p in predict(answerable, settings, allow_no_answer=False)])
-
-        def loss(temperature: float) -> float:
-            tried = settings.model_copy(update={"temperature": float(temperature)})
-            return calibration.log_loss(np.array([r.answers(tried)[0].confidence for _, r in answerable]), right)
-
-        settings = settings.model_copy(update={"temperature": round(float(min(TEMPERATURES, key=loss)), 4)})
+        losses = {}
+        for temperature in map(float, TEMPERATURES):
+            tried = settings.model_copy(update={"temperature": temperature})
+            sure = np.array([reading.answers(tried)[0].confidence for _, reading in answerable])
+            losses[temperature] = calibration.log_losses(sure, right)
+        settings = settings.model_copy(update={"temperature": round(calibration.best_temperature(losses), 4)})
     if answerable and len(answerable) < len(readings):
         forced = predict(readings, settings, allow_no_answer=False)
         threshold = calibration.best_threshold(

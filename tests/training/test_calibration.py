@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from training.calibration import best_threshold, calibration_error, confidence, coverage, log_loss, no_answer, roc_auc
+from training.calibration import (
+    best_temperature,
+    best_threshold,
+    calibration_error,
+    confidence,
+    coverage,
+    log_losses,
+    no_answer,
+    roc_auc,
+)
 
 
 def flags(*values):
@@ -37,9 +46,27 @@ def test_roc_auc_counts_ordered_pairs_and_half_the_ties():
 
 def test_log_loss_is_least_at_the_true_chance():
     right = flags(1, 1, 1, 0)
-    losses = {chance: log_loss(np.full(4, chance), right) for chance in (0.6, 0.75, 0.9)}
+    losses = {chance: log_losses(np.full(4, chance), right).mean() for chance in (0.6, 0.75, 0.9)}
     assert min(losses, key=losses.__getitem__) == 0.75
     assert losses[0.75] == pytest.approx(-(3 * np.log(0.75) + np.log(0.25)) / 4)
+
+
+def losses_by_temperature(scale, count):
+    """Of answers at odds of 3 to 1, whose scores are `scale` times too great."""
+    right = np.arange(count) % 4 != 0
+    sure = {t: 1 / (1 + 3 ** (-scale / t)) for t in np.geomspace(0.5, 4, 25)}
+    return {t: log_losses(np.full(count, chance), right) for t, chance in sure.items()}
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 2.0])
+def test_best_temperature_undoes_what_many_answers_show(scale):
+    assert best_temperature(losses_by_temperature(scale, 4000)) == pytest.approx(scale, rel=0.05)
+
+
+def test_best_temperature_stays_at_1_as_long_as_that_may_be_true():
+    assert best_temperature(losses_by_temperature(1.2, 100)) == pytest.approx(1)
+    # One right answer is no proof that confidence may be 1.
+    assert best_temperature({0.5: np.array([0.01]), 1.0: np.array([0.1]), 2.0: np.array([0.4])}) == 1
 
 
 def test_best_threshold_stands_between_what_it_separates():

@@ -11,9 +11,17 @@ def readings(scale, count=80):
     return [reading(i, odds=3, gold="bb" if i % 4 == 0 else "aa", scale=scale) for i in range(count)]
 
 
-@pytest.mark.parametrize("scale", [0.7, 1.0, 2.0])
+@pytest.mark.parametrize("scale", [0.6, 1.0, 2.0])
 def test_the_temperature_undoes_what_makes_scores_too_great_or_too_small(scale):
-    assert fit(readings(scale), SETTINGS).temperature == pytest.approx(scale, rel=0.05)
+    made = readings(scale, count=160)
+    fitted = fit(made, SETTINGS)
+    assert fitted.temperature == 1 if scale == 1 else min(scale, 1) < fitted.temperature < max(scale, 1)
+    true, said, unfitted = (
+        sum(reading.answers(settings)[0].confidence for _, reading in made) / len(made)
+        for settings in (SETTINGS.model_copy(update={"temperature": scale}), fitted, SETTINGS)
+    )
+    assert true == pytest.approx(0.75, abs=0.001)
+    assert abs(said - true) <= 0.7 * abs(unfitted - true)
 
 
 def test_the_calibration_error_after_fitting_is_that_of_unseen_questions():
