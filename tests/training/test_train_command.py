@@ -65,22 +65,6 @@ def test_evaluate_agrees_with_what_train_measured(tiny_store, tiny_model):
         assert report["overall"] == metrics[measured]["overall"]
 
 
-def test_what_the_gate_refuses_is_kept_and_can_be_stored_under_other_floors(tmp_path, tiny_settings):
-    run, home = tmp_path / "run", tmp_path / "home"
-    words = ["train", *tiny_settings, "--output-dir", str(run)]
-    refused = training_command(*words, "--min-f1", "sample=40.5", home=home, check=False)
-    assert refused.returncode == 7
-    assert "F1 on sample is " in refused.stderr
-    assert "at least 40.500 is asked" in refused.stderr
-    assert refused.stdout == ""
-    assert not list(home.glob("models/*/*"))
-    assert any("too low" in line for line in json.loads((run / "served" / "metrics.json").read_text())["gate"])
-
-    done = training_command(*words, "--min-f1", "sample=0", home=home)
-    assert "resuming from checkpoint-" in done.stderr
-    assert done.stdout.startswith("extractive-qa:")
-
-
 def test_negatives_are_constructed_and_soft_labels_are_learnt(tmp_path, tiny_settings, tiny_model):
     soft = tmp_path / "labels.jsonl"
     reader = artifact.load(tiny_model).reader()
@@ -133,28 +117,38 @@ def test_what_stops_a_run_is_one_line_with_its_own_exit_code(tmp_path, flags, co
     assert done.stdout == ""
 
 
-def test_a_killed_run_resumes_and_outlives_a_store_that_cannot_be_written(tmp_path, tiny_settings):
+def test_a_killed_run_resumes_and_outlives_the_gate_and_a_store_that_cannot_be_written(tmp_path, tiny_settings):
     flags = [*tiny_settings, "--epochs", "20", "--save-steps", "2", "--dev-data", "--dev-fraction", "0.02"]
-    words = ["train", *flags, "--output-dir", str(tmp_path / "run")]
-    home = tmp_path / "home"
-    kill_after_first_checkpoint(words, home, tmp_path / "run")
+    run, home = tmp_path / "run", tmp_path / "home"
+    words = ["train", *flags, "--output-dir", str(run)]
+    kill_after_first_checkpoint(words, home, run)
     assert not (home / "models").exists() or stored_files(home) == []
 
     other = training_command(*words, "--seed", "3", home=home, check=False)
     assert other.returncode == 5, "other settings must not be mixed with this run's"
 
+    refused = training_command(*words, "--min-f1", "sample=40.5", home=home, check=False)
+    assert refused.returncode == 7
+    assert "resuming from checkpoint-" in refused.stderr
+    assert "F1 on sample is " in refused.stderr
+    assert "at least 40.500 is asked" in refused.stderr
+    assert refused.stdout == ""
+    assert not list(home.glob("models/*/*"))
+    assert any("too low" in line for line in json.loads((run / "served" / "metrics.json").read_text())["gate"])
+
     (home / "models").mkdir(parents=True, exist_ok=True)
     (home / "models" / "extractive-qa").write_text("a file where a folder must go")
-    refused = training_command(*words, home=home, check=False)
-    assert refused.returncode == 6
-    assert "resuming from checkpoint-" in refused.stderr
-    assert "could not be stored" in refused.stderr
+    lost = training_command(*words, home=home, check=False)
+    assert lost.returncode == 6
+    assert "resuming from checkpoint-" in lost.stderr
+    assert "could not be stored" in lost.stderr
     assert not list(home.glob("models/*/*"))
 
     (home / "models" / "extractive-qa").unlink()
-    done = training_command(*words, home=home)
+    done = training_command(*words, "--min-f1", "sample=0", home=home)
+    assert "resuming from checkpoint-" in done.stderr
     assert done.stdout.startswith("extractive-qa:")
-    assert not list((tmp_path / "run").glob("checkpoint-*"))
+    assert not list(run.glob("checkpoint-*"))
     (metrics,) = home.glob("models/extractive-qa/*/metrics.json")
     assert len(json.loads(metrics.read_text())["epochs"]) == 20
 
