@@ -52,6 +52,13 @@ def test_calls_at_once_say_what_a_call_alone_says(tiny_model):
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_spin_only_while_a_window_is_read(tiny_model, threads):
+    engine = OnnxEngine(tiny_model / "model.onnx", threads=threads)
+    for session in (engine._narrow, engine._wide):
+        assert session.get_session_options().get_session_config_entry("session.force_spinning_stop") == "1"
+
+
 def test_torch_engine_ignores_padding(torch_engine):
     together = torch_engine.run(*inputs([40, 12]))[0][1, :12]
     ids, mask, types = (array[1:, :12] for array in inputs([40, 12]))
