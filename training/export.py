@@ -7,15 +7,14 @@ import copy
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AttentionInterface
-from transformers.masking_utils import AttentionMaskInterface
 
 from training import data, features, quantization
+from training.attention import UNMASKED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -28,11 +27,9 @@ OPSET = 20
 CALIBRATION_QUESTIONS = 64
 INPUTS = ("input_ids", "token_type_ids")
 OUTPUTS = ("start_logits", "end_logits")
-UNMASKED = "unmasked"
-"""Name of `_unmasked_attention` among transformers' implementations of attention."""
 
 
-def export(model: PreTrainedModel, path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write the model as an int8 ONNX graph with free batch and sequence length, for windows without padding.
 
     Weights are 8-bit a channel; activations are quantised at run time. `reduce_range` keeps weights in 7 bits:
@@ -100,29 +97,6 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
             verbose=False,
             dynamo=True,
         )
-
-
-def _unmasked_attention(
-    module: torch.nn.Module,  # noqa: ARG001  # transformers passes it
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,  # noqa: ARG001
-    scaling: float | None = None,
-    **_: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attend to every token. The tensors are (batch, heads, seq_len, size), the result (batch, seq_len, heads, size).
-
-    A window runs alone, so no token is padding. The exporter's masks, and their guards against rows that are masked
-    out wholly, were a quarter of the graph's time on a CPU.
-    """
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    weights = torch.softmax(query * scale @ key.transpose(-1, -2), dim=-1)
-    return (weights @ value).transpose(1, 2), None
-
-
-AttentionInterface.register(UNMASKED, _unmasked_attention)
-AttentionMaskInterface.register(UNMASKED, lambda *_, **__: None)
 
 
 @contextlib.contextmanager

@@ -52,6 +52,28 @@ def test_int8_errs_less_than_a_third_of_plain_quantisation(model, tmp_path):
     assert errors[1] < errors[0] / 3
 
 
+def test_only_a_layer_whose_tokens_differ_much_scales_them(tiny_base):
+    model = AutoModelForQuestionAnswering.from_pretrained(tiny_base).eval()
+    layer = model.bert.encoder.layer[0]
+    seen = {}
+    hook = layer.intermediate.register_forward_pre_hook(lambda _, arguments: seen.update(values=arguments[0][0]))
+    next(iter(quantization._read(model, ROWS)))
+    hook.remove()
+    with torch.no_grad():  # a feature that answers to one token of the first window alone
+        token = seen["values"][5]
+        layer.intermediate.dense.weight[0] = 1e4 * token
+        layer.intermediate.dense.bias[0] = -1e4 * 0.9 * token @ token
+    prepared = quantization.prepare(model, ROWS[:1])
+    scaling = [name for name, module in prepared.named_modules() if getattr(module, "scales_tokens", False)]
+    assert scaling == ["bert.encoder.layer.0.output.dense"]
+
+
+def test_unevenness_is_the_greatest_over_the_median_token():
+    layer = quantization._EvenLinear(torch.nn.Linear(2, 2), torch.tensor([1.0, 2.0]))
+    # Evened, the tokens' greatest values are 1, 2 and 12 / 2 = 6.
+    assert layer.unevenness(torch.tensor([[1.0, 0.0], [-2.0, 2.0], [3.0, 12.0]])) == 3
+
+
 def test_layers_that_share_an_input_share_its_scaling(model):
     groups = [one.layers for one in quantization._inputs(model, ROWS[:1])]
     query, key, value = (f"bert.encoder.layer.0.attention.self.{name}" for name in ("query", "key", "value"))
