@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from training import data, features, quantization
+from training import data, features, narrowing, quantization
 from training.attention import UNMASKED
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -
     """
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full.onnx"
-        full_precision(quantization.prepare(model, rows), full)
+        full_precision(quantization.prepare(narrowing.narrow(model, rows), rows), full)
         quantize(full, path)
 
 

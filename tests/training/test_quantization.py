@@ -55,7 +55,7 @@ def test_int8_errs_less_than_a_third_of_plain_quantisation(model, tmp_path):
 def test_only_a_layer_whose_tokens_differ_much_scales_them(tiny_base):
     model = AutoModelForQuestionAnswering.from_pretrained(tiny_base).eval()
     layer = model.bert.encoder.layer[0]
-    seen = {}
+    seen: dict[str, torch.Tensor] = {}
     hook = layer.intermediate.register_forward_pre_hook(lambda _, arguments: seen.update(values=arguments[0][0]))
     next(iter(quantization._read(model, ROWS)))
     hook.remove()

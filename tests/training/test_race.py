@@ -27,7 +27,7 @@ def test_every_engine_reads_what_full_precision_reads(measured):
 
 def test_threads_change_the_speed_and_not_the_answers(measured):
     of = {row["name"]: row for row in measured}
-    served = of["onnxruntime dynamic int8, prepared (served)"]
+    served = of["onnxruntime dynamic int8, prepared and narrowing (served)"]
     for name in ("the same, one thread", "the same, one call at once, with all threads"):
         assert (of[name]["f1"], of[name]["same"]) == (served["f1"], served["same"])
 
