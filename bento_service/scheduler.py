@@ -16,10 +16,13 @@ from bento_service.engines import Engine, Logits
 from bento_service.errors import TooSlow
 from bento_service.windows import Window
 
+LONG = 120
+"""Windows of some 100,000 characters."""
 SPACING_S = 0.25
-"""Seconds between the times at which a caller's windows are due. A caller with many of them can't hold up the others,
-and is not starved by them either: behind its schedule, it goes first. 100,000 characters, some 120 windows, are due in
-half of a minute, whatever else is asked."""
+"""Seconds between the times at which the windows of a caller are due that has so many of them; of one with fewer, as
+much less. A caller with many can't hold up the others, and is not starved by them either: behind its schedule, it goes
+first. 100,000 characters are due in half of a minute, whatever else is asked; the two to six windows of an everyday
+page at once."""
 
 
 def never() -> bool:
@@ -46,9 +49,10 @@ class Scheduler:
         job = _Job(windows, abandoned)
         by_length = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
         now = time.monotonic()
+        spacing = SPACING_S * min(1, len(windows) / LONG)
         with self._lock:
             for turn, i in enumerate(by_length):
-                heapq.heappush(self._waiting, (now + turn * SPACING_S, next(self._order), i, job))
+                heapq.heappush(self._waiting, (now + turn * spacing, next(self._order), i, job))
         for _ in range(math.ceil(len(windows) / self._engine.batch_size)):
             self._threads.submit(self._run_next)
         return job.done.result()

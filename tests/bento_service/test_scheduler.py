@@ -76,17 +76,30 @@ def test_a_short_question_does_not_wait_for_a_long_context(callers):
     engine = GatedEngine()
     shared = Scheduler(engine)
     first = occupy(engine, shared, callers)
-    long = callers.submit(shared.run, [window(name) for name in range(100, 150)])
-    wait_for(shared, 50)
+    long = callers.submit(shared.run, [window(name) for name in range(100, 100 + scheduler.LONG)])
+    wait_for(shared, scheduler.LONG)
     short = callers.submit(shared.run, [window(1)])
-    wait_for(shared, 51)
+    wait_for(shared, scheduler.LONG + 1)
     engine.gate.release(3)
     assert short.result(WAIT_S)
     assert engine.read[:3] == [[0], [100], [1]]
     assert not long.done()
-    engine.gate.release(99)
-    assert len(long.result(WAIT_S)) == 50
+    engine.gate.release(scheduler.LONG)
+    assert len(long.result(WAIT_S)) == scheduler.LONG
     assert first.done()
+
+
+@pytest.mark.parametrize(("count", "within"), [(6, 0.1), (scheduler.LONG, scheduler.SPACING_S * scheduler.LONG)])
+def test_a_page_is_due_at_once_and_a_long_context_little_by_little(callers, count, within):
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    occupy(engine, shared, callers)
+    page = callers.submit(shared.run, [window(name) for name in range(100, 100 + count)])
+    wait_for(shared, count)
+    due = sorted(due for due, *_ in shared._waiting)
+    assert within / 2 < due[-1] - due[0] < within
+    engine.gate.release(count + 1)
+    assert len(page.result(WAIT_S)) == count
 
 
 def test_a_long_context_behind_its_schedule_goes_first(callers, monkeypatch):
