@@ -29,7 +29,7 @@ LEAST = 1e-5
 UNEVEN = 8
 """How often the median token's greatest value goes into the greatest token's from which on tokens are scaled: then half
 of the tokens have at most four of int8's seven bits. Trained networks have 12 to 22 behind the activation of most
-layers, and mostly 1 to 5 elsewhere."""
+layers, and 1 to 6 elsewhere."""
 UNEVENNESS_ROWS = 16
 """Windows that show how uneven a layer's tokens are: it differs between layers, hardly between windows."""
 
