@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 OPSET = 20
 CALIBRATION_QUESTIONS = 64
-INPUTS = ("input_ids", "token_type_ids")
 OUTPUTS = ("start_logits", "end_logits")
 
 
 def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the model as the int8 ONNX graph that is served. rows: some of `features.build`."""
+    int8(narrowing.narrow(model, rows), path, rows)
+
+
+def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write the model as an int8 ONNX graph with free batch and sequence length, for windows without padding.
 
     Weights are 8-bit a channel; activations are quantised at run time. `reduce_range` keeps weights in 7 bits:
@@ -38,7 +42,7 @@ def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -
     """
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full.onnx"
-        full_precision(quantization.prepare(narrowing.narrow(model, rows), rows), full)
+        full_precision(quantization.prepare(model, rows), full)
         quantize(full, path)
 
 
@@ -89,7 +93,7 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
             Logits().eval(),
             (ids, torch.zeros_like(ids)),
             path,
-            input_names=INPUTS,
+            input_names=features.INPUTS,
             output_names=OUTPUTS,
             dynamic_shapes=(free, free),
             opset_version=OPSET,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bento_service.errors import QuestionTooLong
 from bento_service.spans import FloatArray
@@ -17,6 +18,8 @@ from training.labels import Label, Shares, key
 
 logger = logging.getLogger(__name__)
 
+INPUTS = ("input_ids", "token_type_ids")
+"""What of a row a network reads."""
 NO_ANSWER = 0
 """The token position that means "no answer here"."""
 
@@ -105,3 +108,8 @@ def _placed(window: Window, shares: Shares, side: int) -> FloatArray:
         targets[held[:1]] += share
     targets[NO_ANSWER] = max(0.0, 1 - targets.sum())  # rounded shares can add up to just above 1
     return targets
+
+
+def inputs(row: Mapping[str, Any]) -> dict[str, NDArray[np.int64]]:
+    """Return what a network reads of a row of `build`, as a batch of one: (1, seq_len) each."""
+    return {name: np.array([row[name]], dtype=np.int64) for name in INPUTS}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
+from training import features
 from training.attention import attend
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ logger = logging.getLogger(__name__)
 LEAST = 32
 """Tokens that go on at least: a short window is read whole."""
 PARTS = 64
-"""Shares of a window are whole numbers of its 64ths."""
+"""Shares of the tokens that a layer is given are whole numbers of their 64ths."""
 WORTHWHILE = PARTS // 2
-"""A layer narrows only if at most so many parts of a window's tokens go on."""
+"""A layer narrows only if at most so many parts of its tokens go on."""
 UNREAD = 30.0
 """What is taken from the foretold logits of tokens that were left out: e^-30 of a probability, so no answer's part."""
 RIDGE = 1e-3
@@ -101,7 +102,7 @@ class NarrowingModel(torch.nn.Module):
         foretold = None
         for number, layer in enumerate(base.encoder.layer):
             if number not in self.parts:
-                states = _given(layer(states, None))
+                states = layer(states, None)
                 continue
             guess = self.probes[str(number)](states)
             foretold = guess if foretold is None else _put(foretold, places, guess)
@@ -112,11 +113,6 @@ class NarrowingModel(torch.nn.Module):
         if foretold is not None:
             logits = _put(foretold - UNREAD, places, logits)
         return QuestionAnsweringModelOutput(start_logits=logits[..., 0], end_logits=logits[..., 1])
-
-
-def _given(output: Any) -> torch.Tensor:
-    """Return a layer's states, which some versions and families give in a tuple."""
-    return cast("torch.Tensor", output[0] if isinstance(output, tuple) else output)
 
 
 def _put(logits: torch.Tensor, places: torch.Tensor, better: torch.Tensor) -> torch.Tensor:
@@ -143,25 +139,27 @@ def _read_on(layer: Any, states: torch.Tensor, chosen: torch.Tensor) -> torch.Te
 
     seen = attend(split(own.query(chosen)), split(own.key(states)), split(own.value(states))).flatten(2)
     attended = layer.attention.output(seen, chosen)
-    return cast("torch.Tensor", layer.output(layer.intermediate(attended), attended))
+    return cast("torch.Tensor", layer.feed_forward_chunk(attended))
 
 
 def _is_bert(model: PreTrainedModel, row: dict[str, Any]) -> bool:
-    """Say whether the model is put together as `NarrowingModel` takes for granted: by what both say of a row."""
+    """Say whether the model is put together as `NarrowingModel` takes for granted: by what both say of a row.
+
+    For that, all layers above the first narrow, to all tokens.
+    """
     inputs = _inputs(row)
+    config: Any = model.config
     try:
-        unnarrowed = NarrowingModel(model, {})(**inputs)
-        layers = cast("Any", model).base_model.encoder.layer
-        states = torch.zeros(1, 4, model.config.hidden_size).fill_(0.5).cumsum(1)
-        same_layer = torch.allclose(_read_on(layers[-1], states, states), _given(layers[-1](states, None)), atol=1e-4)
+        everything = Probe(torch.nn.Linear(config.hidden_size, 2), PARTS)
+        again = NarrowingModel(model, dict.fromkeys(range(1, config.num_hidden_layers), everything))(**inputs)
     except (AttributeError, TypeError, RuntimeError):  # another family's parts have other names or shapes
         return False
     expected = model(**inputs)
-    return same_layer and torch.allclose(unnarrowed.start_logits, expected.start_logits, atol=1e-4)
+    return torch.allclose(again.start_logits, expected.start_logits, atol=1e-4)
 
 
 def _inputs(row: dict[str, Any]) -> dict[str, torch.Tensor]:
-    return {name: torch.tensor([row[name]]) for name in ("input_ids", "token_type_ids")}
+    return {name: torch.from_numpy(ids) for name, ids in features.inputs(row).items()}
 
 
 def _probes(model: Any, rows: Sequence[dict[str, Any]]) -> dict[int, Probe]:

@@ -18,9 +18,10 @@ import torch
 from torch.nn import functional
 
 from bento_service.engines import TorchEngine
+from training import features
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from transformers import PreTrainedModel
 
@@ -124,38 +125,36 @@ def _inputs(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> list[_Inp
             of[name] = known
         of[name].greatest = torch.maximum(of[name].greatest, values.abs().flatten(0, -2).amax(0))
 
-    hooks = [
-        module.register_forward_pre_hook(lambda _, arguments, name=name: see(name, arguments[0]))
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear)
-    ]
-    for _ in _read(model, rows):
+    for row in rows:
+        _watch(model, row, torch.nn.Linear, see)
         for one in found:
             one.tensor = None  # kept until here: what is freed earlier may leave its place to another
-    for hook in hooks:
-        hook.remove()
     return found
 
 
 def _scale_uneven_tokens(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> None:
     """Let the layers scale their tokens whose tokens differ much, in the mean over the rows."""
-    seen: dict[_EvenLinear, list[float]] = {layer: [] for layer in model.modules() if isinstance(layer, _EvenLinear)}
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, _EvenLinear)}
+    seen: dict[str, list[float]] = {name: [] for name in layers}
+    for row in rows:
+        _watch(model, row, _EvenLinear, lambda name, values: seen[name].append(layers[name].unevenness(values)))
+    for name, layer in layers.items():
+        layer.scales_tokens = sum(seen[name]) >= UNEVEN * len(seen[name])
+
+
+def _watch(
+    model: PreTrainedModel,
+    row: dict[str, Any],
+    kind: type[torch.nn.Module],
+    see: Callable[[str, torch.Tensor], None],
+) -> None:
+    """Run the model over a row, and show `see` the name and the input of each module of that kind."""
     hooks = [
-        layer.register_forward_pre_hook(lambda layer, arguments: seen[layer].append(layer.unevenness(arguments[0])))
-        for layer in seen
+        module.register_forward_pre_hook(lambda _, arguments, name=name: see(name, arguments[0]))
+        for name, module in model.named_modules()
+        if isinstance(module, kind)
     ]
-    for _ in _read(model, rows):
-        pass
+    inputs = features.inputs(row)
+    TorchEngine(model).run(attention_mask=np.ones_like(inputs["input_ids"]), **inputs)
     for hook in hooks:
         hook.remove()
-    for layer, unevenness in seen.items():
-        layer.scales_tokens = sum(unevenness) >= UNEVEN * len(unevenness)
-
-
-def _read(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> Iterator[None]:
-    """Run the model over one row after the other."""
-    engine = TorchEngine(model)
-    for row in rows:
-        input_ids, token_type_ids = (np.array([row[name]]) for name in ("input_ids", "token_type_ids"))
-        engine.run(input_ids, np.ones_like(input_ids), token_type_ids)
-        yield

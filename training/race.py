@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bento_service.engines import Engine, Logits, OnnxEngine, TorchEngine, cpu_count
 from bento_service.reader import Query, Reader, ReaderSettings
-from training import export, quantization
+from training import export, features
 from training.evaluate import predict, read
 from training.metrics import summary
 
@@ -85,17 +85,16 @@ def race(
 def _runners(model: PreTrainedModel, rows: list[dict[str, Any]], folder: Path) -> Iterator[Runner]:
     cpus = cpu_count()
     yield Runner("torch float32", lambda: TorchEngine(model))
-    names = ("full", "dynamic", "static", "prepared", "whole", "served")
-    full, dynamic, static, prepared, whole, served = (folder / f"{name}.onnx" for name in names)
+    names = ("full", "dynamic", "static", "prepared", "served")
+    full, dynamic, static, prepared, served = (folder / f"{name}.onnx" for name in names)
     export.full_precision(model, full)
     yield Runner("onnxruntime float32", lambda: OnnxEngine(full))
     export.quantize(full, dynamic)
     yield Runner("onnxruntime dynamic int8, as it comes", lambda: OnnxEngine(dynamic))
     _quantize_static(full, static, rows)
     yield Runner("onnxruntime static int8 (QDQ)", lambda: OnnxEngine(static))
-    export.full_precision(quantization.prepare(model, rows), prepared)
-    export.quantize(prepared, whole)
-    yield Runner("onnxruntime dynamic int8, prepared", lambda: OnnxEngine(whole))
+    export.int8(model, prepared, rows)
+    yield Runner("onnxruntime dynamic int8, prepared", lambda: OnnxEngine(prepared))
     export.export(model, served, rows)
     yield Runner("onnxruntime dynamic int8, prepared and narrowing (served)", lambda: OnnxEngine(served))
     yield Runner("the same, one call at once, with all threads", lambda: _OneAtOnce(served, cpus))
@@ -139,10 +138,6 @@ class _OpenVinoEngine:
         return found["start_logits"], found["end_logits"]
 
 
-def _feed(row: dict[str, Any]) -> dict[str, Ids]:
-    return {name: np.array([row[name]], dtype=np.int64) for name in export.INPUTS}
-
-
 def _quantize_static(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -> None:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -154,7 +149,7 @@ def _quantize_static(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -> 
 
         def get_next(self) -> dict[str, Ids] | None:
             row = next(self._left, None)
-            return None if row is None else _feed(row)
+            return None if row is None else features.inputs(row)
 
     quantize_static(
         full,
@@ -175,7 +170,7 @@ def _quantize_openvino(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -
 
     quantized = nncf.quantize(
         openvino.convert_model(full),
-        nncf.Dataset(rows, _feed),
+        nncf.Dataset(rows, features.inputs),
         model_type=nncf.ModelType.TRANSFORMER,
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(rows),

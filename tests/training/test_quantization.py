@@ -56,9 +56,7 @@ def test_only_a_layer_whose_tokens_differ_much_scales_them(tiny_base):
     model = AutoModelForQuestionAnswering.from_pretrained(tiny_base).eval()
     layer = model.bert.encoder.layer[0]
     seen: dict[str, torch.Tensor] = {}
-    hook = layer.intermediate.register_forward_pre_hook(lambda _, arguments: seen.update(values=arguments[0][0]))
-    next(iter(quantization._read(model, ROWS)))
-    hook.remove()
+    quantization._watch(model, ROWS[0], type(layer.intermediate), lambda _, values: seen.update(values=values[0]))
     with torch.no_grad():  # a feature that answers to one token of the first window alone
         token = seen["values"][5]
         layer.intermediate.dense.weight[0] = 1e4 * token
