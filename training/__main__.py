@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from bento_service.tokenization import TextTokenizer
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 EXIT_CODES = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 data, 4 base model, 5 output folder,
 6 model store, 7 not good enough to be stored, 130 interrupted (start the same command again to resume)"""
 
@@ -46,7 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__, epilog=EXIT_CODES)
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_learning(commands)
+    _add_store(commands)
+    _add_weights(commands)
+    return parser
 
+
+def _add_learning(commands: Commands) -> None:
     train = commands.add_parser("train", help="fine-tune, export, evaluate and store a model; prints its tag")
     train.set_defaults(command=_train)
     train.add_argument("--config", type=Path, help="YAML file of settings; flags win over it")
@@ -79,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, required=True, metavar="FILE", help="label file; one that was begun goes on"
     )
 
+
+def _add_store(commands: Commands) -> None:
     listing = commands.add_parser("list", help="the stored models: tag, figures, data, date, stage; newest first")
     listing.set_defaults(command=_list)
     listing.add_argument("name", nargs="?", default="extractive-qa", help="name in the store (%(default)s)")
@@ -98,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     package.add_argument("--context", type=Path, metavar="TAR_GZ", help="write the context of its image here too")
     package.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
 
+
+def _add_weights(commands: Commands) -> None:
     race = commands.add_parser(
         "race", help="speed and F1 of a stored model on every engine at hand; Markdown on stdout"
     )
@@ -111,7 +123,6 @@ def _parser() -> argparse.ArgumentParser:
     ship.add_argument(
         "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
     )
-    return parser
 
 
 def _count(text: str) -> int:
