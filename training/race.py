@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bento_service.engines import Engine, Logits, OnnxEngine, TorchEngine, cpu_count
 from bento_service.reader import Query, Reader, ReaderSettings
-from training import export, features
+from training import export, features, narrowing
 from training.evaluate import predict, read
 from training.metrics import summary
 
@@ -85,10 +85,12 @@ def race(
 def _runners(model: PreTrainedModel, rows: list[dict[str, Any]], folder: Path) -> Iterator[Runner]:
     cpus = cpu_count()
     yield Runner("torch float32", lambda: TorchEngine(model))
-    names = ("full", "dynamic", "static", "prepared", "served")
-    full, dynamic, static, prepared, served = (folder / f"{name}.onnx" for name in names)
+    names = ("full", "narrowed", "dynamic", "static", "prepared", "served")
+    full, narrowed, dynamic, static, prepared, served = (folder / f"{name}.onnx" for name in names)
     export.full_precision(model, full)
     yield Runner("onnxruntime float32", lambda: OnnxEngine(full))
+    export.full_precision(narrowing.narrow(model, rows), narrowed)
+    yield Runner("onnxruntime float32, narrowing", lambda: OnnxEngine(narrowed))
     export.quantize(full, dynamic)
     yield Runner("onnxruntime dynamic int8, as it comes", lambda: OnnxEngine(dynamic))
     _quantize_static(full, static, rows)
