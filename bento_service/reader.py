@@ -20,7 +20,7 @@ class ReaderSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_length: int = Field(384, ge=16, description="tokens a window")
-    doc_stride: int = Field(128, ge=0, description="overlap of neighbouring windows in tokens")
+    doc_stride: int = Field(64, ge=0, description="overlap of neighbouring windows in tokens")
     max_answer_length: int = Field(30, ge=1, description="longest answer in tokens")
     temperature: float = Field(1.0, gt=0, description="divides scores before they become probabilities")
     null_score_diff_threshold: float = Field(

@@ -97,7 +97,7 @@ class TrainSettings(BaseModel):
     seed: int = Field(17, ge=0, description="seeds Python, NumPy and torch before anything is drawn")
 
     max_length: int = Field(384, ge=32, le=512, description="tokens a window")
-    doc_stride: int = Field(128, ge=0, description="overlap of neighbouring windows in tokens")
+    doc_stride: int = Field(64, ge=0, description="overlap of neighbouring windows in tokens")
     max_answer_length: int = Field(30, gt=0, description="longest answer in tokens, in evaluation and serving alike")
 
     model_name: str = Field("extractive-qa", pattern=r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$", description="store name")
