@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,9 +24,17 @@ class Engine(Protocol):
     """Calls at once that it gains from."""
 
     def run(
-        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
+        self,
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        token_type_ids: NDArray[np.int64],
+        *,
+        alone: bool = False,
     ) -> Logits:
-        """Return (start_logits, end_logits), each (batch, seq_len), for inputs of that shape; thread-safe."""
+        """Return (start_logits, end_logits), each (batch, seq_len), for inputs of that shape; thread-safe.
+
+        alone: no other call is under way or waits, so this one may have all CPUs.
+        """
         ...
 
 
@@ -102,25 +109,22 @@ class OnnxEngine:
         self._narrow = _session(path, threads=1)
         self._wide = self._narrow if self.workers == 1 else _session(path, threads=self.workers)
         self._inputs = {tensor.name for tensor in self._narrow.get_inputs()}
-        self._lock = threading.Lock()
-        self._running = 0
 
     def run(
-        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
+        self,
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        token_type_ids: NDArray[np.int64],
+        *,
+        alone: bool = False,
     ) -> Logits:
         """Return (start_logits, end_logits), each (batch, seq_len). Raises ValueError for windows with padding."""
         if not attention_mask.all():
             raise ValueError("the graph attends to every token: it can't read windows of different lengths together")
         feed = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         feed = {name: array for name, array in feed.items() if name in self._inputs}
-        with self._lock:
-            session = self._narrow if self._running else self._wide
-            self._running += 1
-        try:
-            start_logits, end_logits = session.run(["start_logits", "end_logits"], feed)
-        finally:
-            with self._lock:
-                self._running -= 1
+        session = self._wide if alone else self._narrow
+        start_logits, end_logits = session.run(["start_logits", "end_logits"], feed)
         return start_logits, end_logits
 
 
@@ -153,7 +157,12 @@ class TorchEngine:
         self._device = next(model.parameters()).device
 
     def run(
-        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], token_type_ids: NDArray[np.int64]
+        self,
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        token_type_ids: NDArray[np.int64],
+        *,
+        alone: bool = False,  # noqa: ARG002  # torch has its own threads
     ) -> Logits:
         """Return (start_logits, end_logits), each (batch, seq_len)."""
         import torch

@@ -38,6 +38,7 @@ class Scheduler:
         self._lock = threading.Lock()
         self._order = itertools.count()
         self._waiting: list[tuple[float, int, int, _Job]] = []  # a heap of (due, order, window, job)
+        self._running = 0
         # Its threads end with this object. They do nothing while nobody asks.
         self._threads = ThreadPoolExecutor(engine.workers, thread_name_prefix="engine")
 
@@ -60,16 +61,20 @@ class Scheduler:
     def _run_next(self) -> None:
         with self._lock:
             batch = self._take()
-        if not batch:  # earlier batches were filled up with these
-            return
+            if not batch:  # earlier batches were filled up with these
+                return
+            alone = not self._running and not self._waiting
+            self._running += 1
         try:
-            start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]))
+            start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]), alone=alone)
         except Exception as error:
             with self._lock:
+                self._running -= 1
                 for job, _ in batch:
                     job.fail(error)
             return
         with self._lock:
+            self._running -= 1
             for row, (job, i) in enumerate(batch):
                 length = len(job.windows[i])
                 job.put(i, (start_logits[row, :length], end_logits[row, :length]))

@@ -118,6 +118,9 @@ class _OneAtOnce(OnnxEngine):
         super().__init__(path, threads=threads)
         self.workers = 1
 
+    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids, *, alone: bool = True) -> Logits:  # noqa: ARG002  # it is
+        return super().run(input_ids, attention_mask, token_type_ids, alone=True)
+
 
 class _OpenVinoEngine:
     """A graph on the CPU by OpenVINO, a thread a call."""
@@ -135,7 +138,7 @@ class _OpenVinoEngine:
         }
         self._model = openvino.Core().compile_model(path, "CPU", settings)
 
-    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids) -> Logits:  # noqa: ARG002  # no padding
+    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids, *, alone: bool = False) -> Logits:  # noqa: ARG002  # no padding, and a thread a call
         found = self._model.create_infer_request().infer({"input_ids": input_ids, "token_type_ids": token_type_ids})
         return found["start_logits"], found["end_logits"]
 

@@ -45,7 +45,7 @@ def test_padding_is_refused_where_it_would_be_read_as_text(tiny_model):
 def test_calls_at_once_say_what_a_call_alone_says(tiny_model):
     engine = OnnxEngine(tiny_model / "model.onnx", threads=2)
     arguments = [inputs([length]) for length in (9, 60, 200, 31) * 4]
-    alone = [engine.run(*each) for each in arguments]
+    alone = [engine.run(*each, alone=True) for each in arguments]
     with ThreadPoolExecutor(3) as threads:
         together = list(threads.map(lambda each: engine.run(*each), arguments))
     for expected, found in zip(alone, together, strict=True):

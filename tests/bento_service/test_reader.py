@@ -34,7 +34,7 @@ class PointingEngine:
         self._token_id, self._null = token_id, null
         self.shapes: list[tuple[int, ...]] = []
 
-    def run(self, input_ids, attention_mask, token_type_ids):
+    def run(self, input_ids, attention_mask, token_type_ids, *, alone=False):
         self.shapes.append(input_ids.shape)
         logits = np.where((input_ids == self._token_id) & (token_type_ids == 1), 5.0, -5.0).astype(np.float32)
         logits[:, 0] = self._null

@@ -21,9 +21,11 @@ class GatedEngine:
         self.gate = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)
         self.read = []
+        self.alone = []
 
-    def run(self, input_ids, attention_mask, token_type_ids):
+    def run(self, input_ids, attention_mask, token_type_ids, *, alone=False):
         self.read.append([int(row[0]) for row in input_ids])
+        self.alone.append(alone)
         self.begun.release()
         assert self.gate.acquire(timeout=WAIT_S)
         if (input_ids == 666).any():
@@ -70,6 +72,24 @@ def test_logits_come_back_in_the_order_of_the_windows():
 
 def test_no_windows_are_no_work():
     assert Scheduler(GatedEngine()).run([]) == []
+
+
+def test_only_a_window_that_nothing_runs_beside_or_waits_behind_is_alone(callers):
+    engine = GatedEngine(workers=2)
+    shared = Scheduler(engine)
+    occupy(engine, shared, callers)
+    others = [occupy(engine, shared, callers), callers.submit(shared.run, [window(1), window(2)])]
+    wait_for(shared, 2)
+    engine.gate.release(4)
+    for other in others:
+        other.result(WAIT_S)
+    assert engine.alone == [True, False, False, False]
+    engine.gate.release(2)
+    shared.run([window(3)])
+    assert engine.alone[4:] == [True]
+    engine.gate.release(2)
+    shared.run([window(4), window(5)])
+    assert engine.alone[5] is False
 
 
 def test_a_short_question_does_not_wait_for_a_long_context(callers):
