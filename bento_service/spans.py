@@ -15,10 +15,10 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bento_service.windows import Window
@@ -72,13 +72,15 @@ def decode(
     scores, offsets = _join(windows, logits, max_answer_length)
     if not scores.size:
         return Decoded((), null_score, 1.0)
-    probabilities, log_partition = _softmax(scores / np.float32(temperature))
+    weights, total, log_partition = _softmax(scores, temperature)
     spans: list[Span] = []
     # Bounded: where joiners make one long character of the text, every candidate grows into the same span.
     for score, first, last in islice(_best_apart(scores), 3 * n_best_size):
         start, end = whole_characters(context, int(offsets[first, 0]), int(offsets[last, 1]))
         if end > start and all(end <= span.start or start >= span.end for span in spans):
-            spans.append(Span(start, end, score, _agreeing(probabilities, first, last)))
+            # Sums in floating point can add up to just above 1.
+            probability = min(1.0, _agreeing(weights, first, last) / total)
+            spans.append(Span(start, end, score, probability))
         if len(spans) == n_best_size:
             break
     null_log_odds = null_score / temperature - log_partition
@@ -91,7 +93,7 @@ def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tupl
     A token in the overlap of two windows belongs to one of them, so that no span counts twice: to the later one once
     it has half of the overlap before it, or earlier where an answer of `max_answer_length` tokens could be cut.
     """
-    counts = [len(window.context_positions) for window in windows]
+    counts = [len(window.offsets) for window in windows]
     firsts = [0]
     for i in range(1, len(windows)):
         overlap = windows[i - 1].first_token + counts[i - 1] - windows[i].first_token
@@ -114,26 +116,30 @@ def _join(
     scores, offsets = [], []
     owned = owned_starts(windows, max_answer_length)
     for window, (start_logits, end_logits), (first, last) in zip(windows, logits, owned, strict=True):
-        inside = window.context_positions
-        scores.append(_band(start_logits[inside], end_logits[inside], max_answer_length)[first:last])
-        offsets.append(window.offset_mapping[inside][first:last])
+        band = _band(start_logits[window.inside], end_logits[window.inside], max_answer_length)
+        scores.append(band[first:last])
+        offsets.append(window.offsets[first:last])
     return np.concatenate(scores), np.concatenate(offsets)
 
 
 def _band(start_logits: FloatArray, end_logits: FloatArray, max_answer_length: int) -> FloatArray:
-    padded = np.pad(end_logits.astype(np.float32), (0, max_answer_length - 1), constant_values=-np.inf)
-    if not len(end_logits):
-        return np.empty((0, max_answer_length), dtype=np.float32)
-    band: FloatArray = start_logits[:, None] + sliding_window_view(padded, max_answer_length)
+    padded = np.full(len(end_logits) + max_answer_length, -np.inf, dtype=np.float32)
+    padded[: len(end_logits)] = end_logits
+    # Row i is padded[i : i + max_answer_length], without a copy.
+    ends = np.ndarray((len(end_logits), max_answer_length), np.float32, padded, strides=padded.strides * 2)
+    band: FloatArray = start_logits[:, None] + ends
     return band
 
 
-def _softmax(scores: FloatArray) -> tuple[FloatArray, float]:
-    """Return the softmax over all scores, and the logarithm of the sum it divides by."""
+def _softmax(scores: FloatArray, temperature: float) -> tuple[FloatArray, float, float]:
+    """Return what each score weighs in the softmax of all, what they weigh together, and that sum's logarithm.
+
+    The logarithm is that of the sum before the greatest score was taken from all of them.
+    """
     top = scores.max()
-    weights: FloatArray = np.exp(scores - top)
-    total = weights.sum(dtype=np.float64)
-    return weights / np.float32(total), float(top + np.log(total))
+    weights: FloatArray = np.exp((scores - top) / np.float32(temperature))
+    total = float(weights.sum(dtype=np.float64))
+    return weights, total, float(top) / temperature + math.log(total)
 
 
 def _best_apart(scores: FloatArray) -> Iterator[tuple[float, int, int]]:
@@ -154,19 +160,26 @@ def _best_apart(scores: FloatArray) -> Iterator[tuple[float, int, int]]:
             scores[before, first - before :] = -math.inf
 
 
-def _agreeing(probabilities: FloatArray, first: int, last: int) -> float:
-    """Add up the probabilities of the spans whose F1 with tokens first to last (inclusive) is at least 1/2.
+def _agreeing(weights: FloatArray, first: int, last: int) -> float:
+    """Add up the weights of the spans whose F1 with tokens first to last (inclusive) is at least 1/2."""
+    width = weights.shape[1]
+    before = min(first, width - 1)
+    agreeing = _agreement(before, last - first + 1, width)
+    return float(weights[first - before : last + 1].sum(where=agreeing, dtype=np.float64))
 
-    F1 of two spans of n and m tokens that share k is 2 k / (n + m).
+
+@lru_cache(maxsize=64)
+def _agreement(before: int, length: int, width: int) -> NDArray[np.bool_]:
+    """Say which spans have an F1 of at least 1/2 with the span of `length` tokens from token `before` on.
+
+    [i, d]: the span from token i to token i + d, shape (before + length, width). F1 of two spans of n and m tokens that
+    share k is 2 k / (n + m).
     """
-    width = probabilities.shape[1]
-    earliest = max(0, first - width + 1)
-    starts = np.arange(earliest, last + 1)[:, None]
+    starts = np.arange(before + length)[:, None]
     lengths = np.arange(1, width + 1)
-    shared = np.minimum(starts + lengths, last + 1) - np.maximum(starts, first)
-    agreeing = 4 * shared >= (last - first + 1) + lengths
-    # A softmax in floating point can add up to just above 1.
-    return min(1.0, float(probabilities[earliest : last + 1].sum(where=agreeing, dtype=np.float64)))
+    shared = np.minimum(starts + lengths, before + length) - np.maximum(starts, before)
+    agreeing: NDArray[np.bool_] = 4 * shared >= length + lengths
+    return agreeing
 
 
 def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:

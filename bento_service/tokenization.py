@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,8 @@ class TextTokenizer:
 
 
 def _tokens(encoding: Encoding) -> Tokens:
-    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-    return Tokens(np.array(encoding.ids, dtype=np.int64), offsets)
+    offsets = np.fromiter(chain.from_iterable(encoding.offsets), dtype=np.int64)
+    return Tokens(np.array(encoding.ids, dtype=np.int64), offsets.reshape(-1, 2))
 
 
 def _special_tokens(tokenizer: Tokenizer) -> SpecialTokens:

@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 from bento_service.errors import QuestionTooLong
 
-OUTSIDE = -1
-"""Offset of every position that is not a context token (question, special tokens)."""
-
 
 @dataclass(frozen=True)
 class Tokens:
@@ -47,23 +44,24 @@ class SpecialTokens:
 class Window:
     """One slice of the context behind the whole question, as the model reads it.
 
-    input_ids, token_type_ids: shape (seq_len,). offset_mapping: shape (seq_len, 2), code points into the context,
-    (OUTSIDE, OUTSIDE) where the position is not a context token. first_token: index of the window's first context
-    token among all of them. Position 0 stands for "no answer here".
+    input_ids, token_type_ids: shape (seq_len,). offsets: shape (n, 2), those of the slice's tokens, code points into
+    the context. first_token: index of the first of them among all of the context's. first_position: where it stands in
+    input_ids; the rest follow it. Position 0 stands for "no answer here".
     """
 
     input_ids: NDArray[np.int64]
     token_type_ids: NDArray[np.int64]
-    offset_mapping: NDArray[np.int64]
+    offsets: NDArray[np.int64]
     first_token: int
+    first_position: int
 
     def __len__(self) -> int:
         return len(self.input_ids)
 
     @property
-    def context_positions(self) -> NDArray[np.intp]:
-        """Where the context tokens stand, shape (n,)."""
-        return np.flatnonzero(self.offset_mapping[:, 0] != OUTSIDE)
+    def inside(self) -> slice:
+        """Where the n context tokens stand."""
+        return slice(self.first_position, self.first_position + len(self.offsets))
 
 
 def longest_question(special: SpecialTokens, *, max_length: int, doc_stride: int) -> int:
@@ -98,10 +96,9 @@ def slide(
 
 
 def _window(question: Tokens, context: Tokens, special: SpecialTokens, first: int, last: int) -> Window:
-    head = np.concatenate([special.prefix, question.ids, special.middle]).astype(np.int64)
-    input_ids = np.concatenate([head, context.ids[first:last], special.suffix]).astype(np.int64)
+    head = len(special.prefix) + len(question) + len(special.middle)
+    parts = (special.prefix, question.ids, special.middle, context.ids[first:last], special.suffix)
+    input_ids = np.concatenate(parts, dtype=np.int64, casting="unsafe")  # an empty tuple is an array of floats
     token_type_ids = np.full(len(input_ids), special.context_type_id, dtype=np.int64)
-    token_type_ids[: len(head)] = 0
-    offset_mapping = np.full((len(input_ids), 2), OUTSIDE, dtype=np.int64)
-    offset_mapping[len(head) : len(head) + last - first] = context.offsets[first:last]
-    return Window(input_ids, token_type_ids, offset_mapping, first)
+    token_type_ids[:head] = 0
+    return Window(input_ids, token_type_ids, context.offsets[first:last], first, head)

@@ -85,27 +85,26 @@ def _row(window: Window, answers: tuple[Answer, ...], label: Label | None, label
 
 def token_span(window: Window, answer: Answer) -> tuple[int, int]:
     """Return the first and the last token (inclusive) that cover the answer, (0, 0) when the window cuts it."""
-    starts, ends = window.offset_mapping.T
-    inside = window.context_positions
+    starts, ends = window.offsets.T
     answer_end = answer.start + len(answer.text)
-    hit = inside[(starts[inside] < answer_end) & (ends[inside] > answer.start)]
+    hit = np.flatnonzero((starts < answer_end) & (ends > answer.start))
     if not len(hit):
         return 0, 0
+    first, last = int(hit[0]), int(hit[-1])
     # Text before the first token that is no token itself (a space, a removed mark) cuts nothing, except at the
     # window's edge, where it may have been a token of the neighbour.
-    cut_before = hit[0] == inside[0] and starts[hit[0]] > answer.start
-    cut_behind = hit[-1] == inside[-1] and ends[hit[-1]] < answer_end
-    return (0, 0) if cut_before or cut_behind else (int(hit[0]), int(hit[-1]))
+    cut_before = first == 0 and starts[first] > answer.start
+    cut_behind = last == len(window.offsets) - 1 and ends[last] < answer_end
+    return (0, 0) if cut_before or cut_behind else (window.first_position + first, window.first_position + last)
 
 
 def _placed(window: Window, shares: Shares, side: int) -> FloatArray:
     """Put one side of a label (0 start, 1 end) on a window's tokens: (seq_len,); the rest has its answer elsewhere."""
-    inside = window.context_positions
-    starts, ends = window.offset_mapping[inside].T
+    starts, ends = window.offsets.T
     targets = np.zeros(len(window), dtype=np.float32)
     for position, share in shares:
-        held = inside[(starts <= position - side) & (position - side < ends)]
-        targets[held[:1]] += share
+        held = np.flatnonzero((starts <= position - side) & (position - side < ends))
+        targets[window.first_position + held[:1]] += share
     targets[NO_ANSWER] = max(0.0, 1 - targets.sum())  # rounded shares can add up to just above 1
     return targets
 

@@ -124,9 +124,8 @@ def label(reading: Reading) -> Label:
     for side in (0, 1):
         scores, positions = [np.array([min(pair[side][0] for pair in reading.logits)])], []
         for window, pair, (first, last) in zip(reading.windows, reading.logits, owned, strict=True):
-            inside = window.context_positions[first:last]
-            scores.append(pair[side][inside])
-            positions.append(window.offset_mapping[inside, side])
+            scores.append(pair[side][window.inside][first:last])
+            positions.append(window.offsets[first:last, side])
         weights = np.exp(np.concatenate(scores) - max(part.max(initial=-np.inf) for part in scores))
         shares = (weights / weights.sum())[1:]
         kept = np.flatnonzero(shares >= LEAST)

@@ -35,7 +35,7 @@ class GatedEngine:
 
 def window(name, length=3):
     ids = np.full(length, name, dtype=np.int64)
-    return Window(ids, np.zeros_like(ids), np.full((length, 2), -1), 0)
+    return Window(ids, np.zeros_like(ids), np.zeros((0, 2), dtype=np.int64), 0, length)
 
 
 @pytest.fixture

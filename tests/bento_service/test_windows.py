@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bento_service.errors import QuestionTooLong
-from bento_service.windows import OUTSIDE, SpecialTokens, Tokens, longest_question, slide
+from bento_service.windows import SpecialTokens, Tokens, longest_question, slide
 
 BERT = SpecialTokens(prefix=(101,), middle=(102,), suffix=(102,), context_type_id=1)
 
@@ -19,8 +19,8 @@ def test_one_window_holds_a_short_pair_as_bert_lays_it_out():
     (window,) = slide(tokens(2, 7), tokens(3), BERT, max_length=32, doc_stride=4)
     assert window.input_ids.tolist() == [101, 7, 8, 102, 1000, 1001, 1002, 102]
     assert window.token_type_ids.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
-    outside = [OUTSIDE, OUTSIDE]
-    assert window.offset_mapping.tolist() == [outside] * 4 + [[0, 2], [3, 5], [6, 8], outside]
+    assert window.input_ids[window.inside].tolist() == [1000, 1001, 1002]
+    assert window.offsets.tolist() == [[0, 2], [3, 5], [6, 8]]
 
 
 def test_neighbours_overlap_by_doc_stride_tokens():
@@ -37,7 +37,9 @@ def test_a_context_that_just_fits_needs_no_second_window():
 
 def test_a_context_without_tokens_gives_one_window_without_context():
     (window,) = slide(tokens(2), tokens(0), BERT, max_length=32, doc_stride=4)
-    assert (window.offset_mapping == OUTSIDE).all()
+    assert window.input_ids.tolist() == [101, 1000, 1001, 102, 102]
+    assert not window.input_ids[window.inside].size
+    assert window.offsets.shape == (0, 2)
 
 
 def test_a_question_that_leaves_no_room_is_refused_with_both_counts():
@@ -56,8 +58,9 @@ def test_windows_cover_every_token_in_order_and_never_exceed_their_length(contex
     covered = set()
     for window in windows:
         assert len(window) <= max_length
-        inside = window.offset_mapping[window.offset_mapping[:, 0] != OUTSIDE]
-        assert inside[:, 0].tolist() == [3 * (window.first_token + i) for i in range(len(inside))]
-        covered |= {window.first_token + i for i in range(len(inside))}
+        held = range(window.first_token, window.first_token + len(window.offsets))
+        assert window.offsets[:, 0].tolist() == [3 * i for i in held]
+        assert window.input_ids[window.inside].tolist() == [1000 + i for i in held]
+        covered |= set(held)
     assert covered == set(range(context))
     assert len(windows) <= 1 + 4 * context / max_length
