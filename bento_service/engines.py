@@ -118,9 +118,9 @@ class OnnxEngine:
         *,
         alone: bool = False,
     ) -> Logits:
-        """Return (start_logits, end_logits), each (batch, seq_len). Raises ValueError for windows with padding."""
-        if not attention_mask.all():
-            raise ValueError("the graph attends to every token: it can't read windows of different lengths together")
+        """Return (start_logits, end_logits), each (1, seq_len). Raises ValueError for several windows, or padding."""
+        if len(input_ids) != self.batch_size or not attention_mask.all():
+            raise ValueError("the graph reads one window at a time, and attends to every token of it")
         feed = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         feed = {name: array for name, array in feed.items() if name in self._inputs}
         session = self._wide if alone else self._narrow

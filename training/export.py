@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from training import data, features, narrowing, quantization
-from training.attention import UNMASKED
+from training.attention import FUSED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,7 +34,7 @@ def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -
 
 
 def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the model as an int8 ONNX graph with free batch and sequence length, for windows without padding.
+    """Write the model as an int8 ONNX graph with free sequence length, for one window at a time.
 
     Weights are 8-bit a channel; activations are quantised at run time. `reduce_range` keeps weights in 7 bits:
     without it, sums of u8 x s8 products saturate on processors with AVX2 or AVX-512 but no VNNI, and answers change
@@ -69,8 +69,11 @@ def quantize(full: Path, path: Path) -> None:
         )
 
 
-def full_precision(model: PreTrainedModel, path: Path) -> None:
-    """Write the model as an ONNX graph with free batch and sequence length, for windows without padding."""
+def full_precision(model: PreTrainedModel, path: Path, *, attention: str = FUSED) -> None:
+    """Write the model as an ONNX graph with free sequence length, for one window at a time.
+
+    attention: a name in `training.attention`; a family that does not take part keeps its own.
+    """
 
     class Logits(torch.nn.Module):
         """The network with plain tensors in and out; token types are dropped for models without them."""
@@ -79,15 +82,15 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
             super().__init__()
             self.model = copy.deepcopy(model)
             self.typed = getattr(model.config, "type_vocab_size", 0) > 1
-            self.model.set_attn_implementation(UNMASKED)  # families without the interface keep their own
+            self.model.set_attn_implementation(attention)
 
         def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             types = {"token_type_ids": token_type_ids} if self.typed else {}
             output = self.model(input_ids=input_ids, **types)
             return output.start_logits, output.end_logits
 
-    free = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("sequence", min=2, max=512)}
-    ids = torch.ones(2, 16, dtype=torch.int64)
+    free = {1: torch.export.Dim("sequence", min=2, max=512)}
+    ids = torch.ones(1, 16, dtype=torch.int64)
     with _quiet():
         torch.onnx.export(
             Logits().eval(),

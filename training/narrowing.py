@@ -19,7 +19,7 @@ import torch
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from training import features
-from training.attention import attend
+from training.attention import ATTENTION, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEAST = 32
+LEAST = 24
 """Tokens that go on at least: a short window is read whole."""
 PARTS = 64
 """Shares of the tokens that a layer is given are whole numbers of their 64ths."""
@@ -70,6 +70,7 @@ class NarrowingModel(torch.nn.Module):
         super().__init__()
         self.model: Any = model
         self.config = model.config
+        self.attend = ATTENTION[PLAIN]
         self.parts = {layer: probe.parts for layer, probe in probes.items()}
         self.probes = torch.nn.ModuleDict({str(layer): probe.linear for layer, probe in probes.items()})
 
@@ -82,8 +83,9 @@ class NarrowingModel(torch.nn.Module):
         self.model.set_input_embeddings(table)
 
     def set_attn_implementation(self, name: str) -> None:
-        """Let all layers that do not narrow attend so."""
+        """Let all layers attend so, by a name in `ATTENTION`."""
         self.model.set_attn_implementation(name)
+        self.attend = ATTENTION[name]
 
     def forward(
         self,
@@ -108,11 +110,23 @@ class NarrowingModel(torch.nn.Module):
             foretold = guess if foretold is None else _put(foretold, places, guess)
             chosen = _choose(guess, self.parts[number])
             places = places.gather(1, chosen)
-            states = _read_on(layer, states, states[batch, chosen])
+            states = self._read_on(layer, states, states[batch, chosen])
         logits = self.model.qa_outputs(states)
         if foretold is not None:
             logits = _put(foretold - UNREAD, places, logits)
         return QuestionAnsweringModelOutput(start_logits=logits[..., 0], end_logits=logits[..., 1])
+
+    def _read_on(self, layer: Any, states: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """Run a layer for the chosen states (batch, k, size), which attend to all (batch, n, size)."""
+        own = layer.attention.self
+
+        def split(values: torch.Tensor) -> torch.Tensor:
+            heads = values.reshape(*values.shape[:2], own.num_attention_heads, own.attention_head_size)
+            return heads.transpose(1, 2)
+
+        seen = self.attend(split(own.query(chosen)), split(own.key(states)), split(own.value(states))).flatten(2)
+        attended = layer.attention.output(seen, chosen)
+        return cast("torch.Tensor", layer.feed_forward_chunk(attended))
 
 
 def _put(logits: torch.Tensor, places: torch.Tensor, better: torch.Tensor) -> torch.Tensor:
@@ -127,19 +141,6 @@ def _choose(guess: torch.Tensor, parts: int) -> torch.Tensor:
     scores = torch.where(first, torch.full_like(scores, torch.inf), scores)
     count = torch.sym_min(scores.shape[1], LEAST + scores.shape[1] * parts // PARTS)  # type: ignore[no-untyped-call]
     return scores.topk(count, dim=1, sorted=False).indices
-
-
-def _read_on(layer: Any, states: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """Run a layer for the chosen states (batch, k, size), which attend to all (batch, n, size)."""
-    own = layer.attention.self
-
-    def split(values: torch.Tensor) -> torch.Tensor:
-        heads = values.reshape(*values.shape[:2], own.num_attention_heads, own.attention_head_size)
-        return heads.transpose(1, 2)
-
-    seen = attend(split(own.query(chosen)), split(own.key(states)), split(own.value(states))).flatten(2)
-    attended = layer.attention.output(seen, chosen)
-    return cast("torch.Tensor", layer.feed_forward_chunk(attended))
 
 
 def _is_bert(model: PreTrainedModel, row: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bento_service.engines import Engine, Logits, OnnxEngine, TorchEngine, cpu_count
 from bento_service.reader import Query, Reader, ReaderSettings
 from training import export, features, narrowing
+from training.attention import PLAIN
 from training.evaluate import predict, read
 from training.metrics import summary
 
@@ -87,9 +88,9 @@ def _runners(model: PreTrainedModel, rows: list[dict[str, Any]], folder: Path) -
     yield Runner("torch float32", lambda: TorchEngine(model))
     names = ("full", "narrowed", "dynamic", "static", "prepared", "served")
     full, narrowed, dynamic, static, prepared, served = (folder / f"{name}.onnx" for name in names)
-    export.full_precision(model, full)
+    export.full_precision(model, full, attention=PLAIN)  # other engines know no more
     yield Runner("onnxruntime float32", lambda: OnnxEngine(full))
-    export.full_precision(narrowing.narrow(model, rows), narrowed)
+    export.full_precision(narrowing.narrow(model, rows), narrowed, attention=PLAIN)
     yield Runner("onnxruntime float32, narrowing", lambda: OnnxEngine(narrowed))
     export.quantize(full, dynamic)
     yield Runner("onnxruntime dynamic int8, as it comes", lambda: OnnxEngine(dynamic))

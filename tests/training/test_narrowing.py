@@ -6,6 +6,7 @@ from transformers import AutoModelForQuestionAnswering
 
 from bento_service.engines import OnnxEngine, TorchEngine
 from training import export, narrowing
+from training.attention import ATTENTION
 
 SIZES = {
     "vocab_size": 300,
@@ -77,11 +78,12 @@ def test_a_short_window_is_read_whole(model):
     np.testing.assert_allclose(found, whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("attention", ATTENTION)
 @pytest.mark.parametrize("length", [2, 33, 150, 512])
-def test_the_exported_graph_narrows_at_every_length(model, tmp_path, length):
+def test_the_exported_graph_narrows_at_every_length(model, tmp_path, length, attention):
     narrowed = narrow(model)
-    export.full_precision(narrowed, tmp_path / "model.onnx")
-    ids = np.random.default_rng(length).integers(5, 300, (2, length))
+    export.full_precision(narrowed, tmp_path / "model.onnx", attention=attention)
+    ids = np.random.default_rng(length).integers(5, 300, (1, length))
     inputs = ids, np.ones_like(ids), np.zeros_like(ids)
     served = OnnxEngine(tmp_path / "model.onnx", threads=1).run(*inputs)
     np.testing.assert_allclose(served, TorchEngine(narrowed).run(*inputs), atol=1e-4)
