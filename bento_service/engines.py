@@ -33,7 +33,7 @@ class Engine(Protocol):
     ) -> Logits:
         """Return (start_logits, end_logits), each (batch, seq_len), for inputs of that shape; thread-safe.
 
-        alone: no other call is under way or waits, so this one may have all CPUs.
+        alone: no other call runs beside it, so it may have all CPUs.
         """
         ...
 

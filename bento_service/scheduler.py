@@ -63,7 +63,8 @@ class Scheduler:
             batch = self._take()
             if not batch:  # earlier batches were filled up with these
                 return
-            alone = not self._running and not self._waiting
+            more = self._waiting and self._engine.workers > 1  # that another worker takes in a moment
+            alone = not self._running and not more
             self._running += 1
         try:
             start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]), alone=alone)

@@ -154,7 +154,7 @@ def _watch(
         for name, module in model.named_modules()
         if isinstance(module, kind)
     ]
-    input_ids, token_type_ids = features.inputs(row).values()
-    TorchEngine(model).run(input_ids, np.ones_like(input_ids), token_type_ids)
+    inputs = features.inputs(row)
+    TorchEngine(model).run(inputs["input_ids"], np.ones_like(inputs["input_ids"]), inputs["token_type_ids"])
     for hook in hooks:
         hook.remove()

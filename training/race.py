@@ -119,9 +119,6 @@ class _OneAtOnce(OnnxEngine):
         super().__init__(path, threads=threads)
         self.workers = 1
 
-    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids, *, alone: bool = True) -> Logits:  # noqa: ARG002  # it is
-        return super().run(input_ids, attention_mask, token_type_ids, alone=True)
-
 
 class _OpenVinoEngine:
     """A graph on the CPU by OpenVINO, a thread a call."""

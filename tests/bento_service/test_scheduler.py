@@ -102,6 +102,13 @@ def test_a_window_is_alone_again_when_all_others_are_read_and_not_before(callers
     assert engine.alone[2:] == [True, True, True]
 
 
+def test_every_window_of_an_engine_with_one_worker_is_alone():
+    engine = GatedEngine()
+    engine.gate.release(3)
+    Scheduler(engine).run([window(0), window(1), window(2)])
+    assert engine.alone == [True, True, True]
+
+
 def test_a_short_question_does_not_wait_for_a_long_context(callers):
     engine = GatedEngine()
     shared = Scheduler(engine)
