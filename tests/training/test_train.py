@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bento_service.tokenization import TextTokenizer
-from training import base, config, data
+from training import base, config, data, train
 from training.train import fine_tune, keep_freed_memory
 
 
@@ -38,6 +38,31 @@ def test_a_run_results_in_a_mean_with_its_base_and_that_is_what_is_measured(tiny
     for name, tensor in start.items():
         torch.testing.assert_close(results[0.25][name], 0.75 * results[0][name] + 0.25 * tensor, msg=name)
         assert name in moved or torch.equal(results[0.25][name], tensor), name
+
+
+def test_a_run_in_bfloat16_results_in_a_network_of_full_precision(tiny_base, tmp_path, monkeypatch):
+    found = base.find(str(tiny_base))
+    tokenizer = TextTokenizer.from_file(tiny_base / "tokenizer.json")
+    examples = data.load(["sample:dev"])[:16]
+    ids = torch.arange(1000, 1064)[None]
+    weights, measured = [], []
+    for device in (None, "cpu"):  # every processor can compute in bfloat16, not all gain by it
+        monkeypatch.setattr(train, "bf16_device", lambda device=device: device)
+        flags = {"base_model": str(tiny_base), "learning_rate": 0.01, "output_dir": tmp_path / str(device)}
+
+        def measure(model):
+            measured.append(model(input_ids=ids).start_logits)
+            return {"exact_match": 0.0, "f1": 0.0}
+
+        model, _ = fine_tune(config.load(None, flags), found, tokenizer, examples, measure)
+        weights.append(model.state_dict()["qa_outputs.weight"])
+        plain = base.load(found, config.TrainSettings()).eval()
+        plain.load_state_dict(model.state_dict())
+        expected = plain(input_ids=ids).start_logits
+        assert torch.equal(measured[-1], expected)
+        assert torch.equal(model(input_ids=ids).start_logits, expected)
+    assert not torch.equal(*weights)
+    torch.testing.assert_close(*weights, atol=1e-2, rtol=0)
 
 
 def test_freed_memory_is_there_for_the_next_tensors():
