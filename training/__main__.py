@@ -205,26 +205,18 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _label(options: argparse.Namespace) -> None:
     from bento_service import artifact
-    from bento_service.engines import TorchEngine
-    from bento_service.reader import Reader
     from training import data, labels, store
-    from training.train import bf16_device
 
     tag, folder = store.find(options.tag)
     examples = data.load(options.data)
     stored = artifact.load(folder)
     described = {"model": tag} | {part: stored.provenance[part] for part in ("base_model", "data", "settings")}
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    if (device := bf16_device()) is None:
-        reader = stored.reader()
-    else:  # a network as large as teachers are is read sooner so than as int8, and closer to full precision
-        model, tokenizer = _checkpoint(tag, dtype="bfloat16")
-        reader = Reader(tokenizer, TorchEngine(model.to(device)), stored.settings)
-    labels.write(options.output, described, reader, examples)
+    labels.write(options.output, described, stored.reader(), examples)
 
 
-def _checkpoint(tag: str, dtype: str = "float32") -> tuple[PreTrainedModel, TextTokenizer]:
-    """Load the checkpoint of a stored model, in full precision unless told."""
+def _checkpoint(tag: str) -> tuple[PreTrainedModel, TextTokenizer]:
+    """Load a stored model in full precision."""
     from transformers import AutoModelForQuestionAnswering
 
     from bento_service import artifact
@@ -232,7 +224,7 @@ def _checkpoint(tag: str, dtype: str = "float32") -> tuple[PreTrainedModel, Text
     from training import store
 
     folder = store.checkpoint_of(tag)
-    model = AutoModelForQuestionAnswering.from_pretrained(folder, dtype=dtype)
+    model = AutoModelForQuestionAnswering.from_pretrained(folder)
     return model, TextTokenizer.from_file(folder / artifact.TOKENIZER)
 
 
