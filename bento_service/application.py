@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -19,13 +21,13 @@ from bentoml.exceptions import BentoMLException
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bento_service import artifact, errors, stage
-from bento_service.contract import JSON, TICKET, Contract, Ticket, error_response
+from bento_service.contract import JSON, Contract, Endpoint, error_response
 from bento_service.schema import VERSION, ErrorResponse, HealthResponse
 
 _M_ARENA_MAX = -8
@@ -99,47 +101,32 @@ def _verified(model: Any) -> bentoml.Model:
     return stored
 
 
-class _Checked(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's SDK has no types
-    """Hands BentoML the request that the contract has already read and checked, so that it is done once."""
+class _Body(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML's SDK has no types
+    """An input that is the request's body, not a field of it."""
 
     __root_input__: ClassVar[bool] = True
 
-    @classmethod
-    async def from_http_request(cls, request: Request, _serde: Any) -> Ticket[Any]:
-        """Return the ticket of this request."""
-        ticket: Ticket[Any] = request.scope[TICKET]
-        return ticket
 
-
-def checked(model: type[BaseModel]) -> Any:
-    """Return the input specification of an API: the model's schema, without a second validation."""
-    return create_model(model.__name__, __base__=(_Checked, model), __doc__=model.__doc__)
-
-
-def described(model: type[BaseModel]) -> Any:
-    """Return the output specification of an API: the model's schema."""
-    return create_model(model.__name__, __base__=(bentoml.IODescriptor, model), __doc__=model.__doc__)
+def described(model: type[BaseModel], *, as_input: bool = False) -> Any:
+    """Return the input or output specification of an API: the model's schema."""
+    base = _Body if as_input else bentoml.IODescriptor
+    return create_model(model.__name__, __base__=(base, model), __doc__=model.__doc__)
 
 
 class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has no types
     """A BentoML service behind the contract. From the outside in, a request passes
 
-    `FrontDoor`, BentoML's metrics, tracing (if set up) and access log, `Contract`, BentoML's router, APIs and threads.
+    `FrontDoor`, BentoML's metrics, tracing (if set up) and access log, and `Contract`, which calls the APIs; all other
+    paths are behind it. An API is a function of a checked request, as `contract.Work` describes.
     """
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Build the application, with the settings that the environment holds now."""
         settings = Settings.from_environment()
         _share_arenas()
-        # Every request that was let in has a thread, so that none waits for a longer one before the scheduler sees it.
-        self.config["threads"] = settings.max_concurrency
-        bodies = {api.route: api.input_spec for api in self.apis.values()}
-        self.middlewares = [
-            (
-                Contract,
-                {"bodies": bodies, "max_concurrency": settings.max_concurrency, "timeout_s": settings.timeout_s},
-            )
-        ]
+        endpoints = {api.route: Endpoint(api.input_spec, partial(_call, api.func)) for api in self.apis.values()}
+        limits = settings.model_dump(include={"max_concurrency", "timeout_s"})
+        self.middlewares = [(Contract, {"endpoints": endpoints, **limits})]
         app = super().to_asgi(is_main)
         idle = _idle_middleware()
         app.user_middleware = [entry for entry in app.user_middleware if entry.cls not in idle]
@@ -165,6 +152,11 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
             }
         )
         return spec
+
+
+def _call(function: Callable[..., Future[Response]], *arguments: Any) -> Future[Response]:
+    """Call one of the service's APIs on the instance that BentoML has made of it."""
+    return function(bentoml.get_current_service(), *arguments)
 
 
 def _share_arenas() -> None:

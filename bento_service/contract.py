@@ -1,4 +1,4 @@
-"""Turns HTTP requests into checked requests, and whatever goes wrong into the contract's errors."""
+"""Turns HTTP requests into checked requests, their answers into responses, and what goes wrong into its errors."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bento_service.admission import Admission
 from bento_service.errors import (
@@ -29,8 +30,8 @@ from bento_service.errors import (
 from bento_service.schema import BATCH_TOO_LARGE, EMPTY, MAX_BODY_BYTES, ErrorResponse
 
 JSON = "application/json"
-TICKET = "bento_service.ticket"
-"""Key of the request's Ticket in the ASGI scope."""
+PROMPT_BYTES = 10_000
+"""A body up to this is tokenised on the event loop, in 3 ms at most; a greater one, on another thread."""
 MAX_LISTED_ERRORS = 10
 MAX_NAME_CHARACTERS = 60
 
@@ -41,95 +42,98 @@ logger = logging.getLogger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
 
 
-@dataclass
-class Ticket(Generic[Body]):
-    """A checked request on its way to the reader; abandoned when its client has been answered 504 or has left."""
+Work = Callable[[Any, Callable[[], bool]], Future[Response]]
+"""Begins to answer a checked request, and promises the response; asks now and then whether the request is abandoned."""
 
-    body: Body
-    abandoned: bool = False
 
-    def redeem(self, work: Callable[[Body, Callable[[], bool]], BaseModel], headers: Mapping[str, str]) -> Response:
-        """Do the work on this thread and return its result, or its error, as a response.
+@dataclass(frozen=True)
+class Endpoint:
+    """What a path takes, and what answers it."""
 
-        work: is given the request, and a function to ask now and then whether it is abandoned.
-        """
-        if self.abandoned:
-            return Response(status_code=TooSlow.status)
-        try:
-            content = work(self.body, lambda: self.abandoned).model_dump_json(exclude_none=True)
-        except Exception as error:  # BentoML would log a traceback, and with it maybe the text
-            return error_response(error)
-        return Response(content, media_type=JSON, headers=dict(headers))
+    body: type[BaseModel]
+    work: Work
 
 
 class Contract:
-    """ASGI middleware in front of the routes that take a body: checks it, bounds how many at once and how long.
+    """ASGI middleware that answers the paths with a body: checks it, bounds how many at once and how long.
 
-    BentoML's own concurrency limit and timeout sit outside of all user middleware and answer in a shape of their own,
-    so both are done here. bodies: the request model of each path.
+    BentoML's router, which lies behind it, would read and check the body again and hand the request to a thread, and
+    its own concurrency limit and timeout answer in a shape of their own. Without these an answer takes a tenth less of
+    everything but the engine.
     """
 
     def __init__(
-        self, app: ASGIApp, *, bodies: Mapping[str, type[BaseModel]], max_concurrency: int, timeout_s: float
+        self, app: ASGIApp, *, endpoints: Mapping[str, Endpoint], max_concurrency: int, timeout_s: float
     ) -> None:
         self._app = app
-        self._bodies = bodies
+        self._endpoints = endpoints
         self._timeout_s = timeout_s
         self._admission = Admission(max_concurrency=max_concurrency, timeout_s=timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
-        model = self._bodies.get(scope["path"]) if scope["type"] == "http" else None
-        if model is None:
+        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None:
             await self._app(scope, receive, send)
             return
-        reply = _Reply(send)
         try:
-            await self._serve(scope, receive, reply, model)
+            response = await self._response(scope, receive, endpoint)
         except _Disconnected:
-            pass
-        except Exception as error:
+            return
+        except Exception as error:  # BentoML would log a traceback, and with it maybe the text
             response = error_response(error)
-            if not reply.started:
-                await response(scope, receive, send)
+        await response(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, reply: _Reply, model: type[BaseModel]) -> None:
+    async def _response(self, scope: Scope, receive: Receive, endpoint: Endpoint) -> Response:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         self._admission.check()
         _check_media_type(Headers(scope=scope))
         body = await _read(scope, receive, deadline)
-        ticket = Ticket(parse(model, body))
+        request = parse(endpoint.body, body)
         self._admission.enter(len(body))
-        scope[TICKET] = ticket
-        work = asyncio.ensure_future(self._app(scope, receive, reply))
-        work.add_done_callback(partial(self._release, ticket, len(body)))
+        client = _Client()
+        work = asyncio.ensure_future(_work(endpoint.work, request, client, prompt=len(body) <= PROMPT_BYTES))
+        work.add_done_callback(partial(self._release, client, len(body)))
         try:
-            await self._wait(work, receive, reply, deadline)
+            return await self._wait(work, receive, deadline)
         except BaseException:
-            # The thread can't be stopped, and its slot is free only when it is done: late work can't pile up.
-            ticket.abandoned = reply.closed = True
+            # The engine can't be stopped, and the slot is free only when it is done: late work can't pile up.
+            client.gone = True
             raise
 
-    async def _wait(self, work: asyncio.Future[None], receive: Receive, reply: _Reply, deadline: float) -> None:
-        """Return when the response is sent. Raises TooSlow, or _Disconnected when the client left."""
+    async def _wait(self, work: asyncio.Future[Response], receive: Receive, deadline: float) -> Response:
+        """Return the response. Raises what the work raised, TooSlow, or _Disconnected when the client left."""
         left = asyncio.ensure_future(_disconnected(receive))
+        either: set[asyncio.Future[Any]] = {work, left}
         remaining = deadline - asyncio.get_running_loop().time()
         try:
-            await asyncio.wait({work, left}, timeout=max(0.0, remaining), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=max(0.0, remaining), return_when=asyncio.FIRST_COMPLETED)
             gone = left.done()
         finally:
             left.cancel()
-        if work.done() or (reply.started and not gone):
-            await work
-        elif gone:
+        if work.done():
+            return work.result()
+        if gone:
             raise _Disconnected
-        else:
-            raise TooSlow(f"no answer within {self._timeout_s:g} s; send a shorter context, or try again later")
+        raise TooSlow(f"no answer within {self._timeout_s:g} s; send a shorter context, or try again later")
 
-    def _release(self, ticket: Ticket[Any], size: int, work: asyncio.Future[None]) -> None:
-        self._admission.leave(size, read=not ticket.abandoned)
+    def _release(self, client: _Client, size: int, work: asyncio.Future[Response]) -> None:
+        self._admission.leave(size, read=not client.gone)
         if not work.cancelled():
             work.exception()  # or asyncio logs "never retrieved" with a traceback, for work that came too late
+
+
+async def _work(work: Work, request: BaseModel, client: _Client, *, prompt: bool) -> Response:
+    """Do the work; where it is not prompt, begin it on a thread, so that the event loop does not wait for it."""
+
+    def abandoned() -> bool:
+        return client.gone
+
+    if prompt:
+        promise = work(request, abandoned)
+    else:
+        promise = await asyncio.get_running_loop().run_in_executor(None, work, request, abandoned)
+    return await asyncio.wrap_future(promise)
 
 
 def parse(model: type[Body], body: bytes) -> Body:
@@ -216,15 +220,8 @@ class _Disconnected(Exception):
     """The client left: nobody to answer."""
 
 
-class _Reply:
-    """The way back to the client: knows whether a response has started, and drops one that comes too late."""
+class _Client:
+    """Whoever sent a request; gone when it has been answered 504 or has left."""
 
-    def __init__(self, send: Send) -> None:
-        self.started = False
-        self.closed = False
-        self._send = send
-
-    async def __call__(self, message: Message) -> None:
-        if not self.closed:
-            self.started = True
-            await self._send(message)
+    def __init__(self) -> None:
+        self.gone = False

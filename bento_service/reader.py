@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bento_service.engines import Engine
+from bento_service.engines import Engine, Logits
 from bento_service.scheduler import Scheduler, never
 from bento_service.spans import Decoded, FloatArray, decode
 from bento_service.tokenization import TextTokenizer
 from bento_service.windows import Window, slide
+
+Result = TypeVar("Result")
 
 
 class ReaderSettings(BaseModel):
@@ -110,16 +115,42 @@ class Reader:
         """Return each query's answers; the windows of all queries share the engine's batches."""
         return [reading.answers(self.settings) for reading in self.read(queries, abandoned)]
 
+    def begin(
+        self,
+        queries: Sequence[Query],
+        conclude: Callable[[list[list[Answer]]], Result],
+        abandoned: Callable[[], bool] = never,
+    ) -> Future[Result]:
+        """Tokenise, and promise what `conclude` makes of each query's answers, on the thread that read the last window.
+
+        Nobody has to wait on a thread of its own meanwhile. Whatever fails is the future's: QuestionTooLong, TooSlow as
+        `read` raises it, and what `conclude` raises.
+        """
+        promise: Future[Result] = Future()
+        promise.set_running_or_notify_cancel()  # from here on nobody can cancel it
+
+        def finish(read: Future[list[Logits]]) -> None:
+            try:
+                readings = _readings(queries, windows, read.result())
+                promise.set_result(conclude([reading.answers(self.settings) for reading in readings]))
+            except Exception as error:
+                promise.set_exception(error)
+
+        try:
+            windows = [self._windows(query) for query in queries]
+        except Exception as error:
+            promise.set_exception(error)
+        else:
+            self._scheduler.submit(list(chain(*windows)), abandoned).add_done_callback(finish)
+        return promise
+
     def read(self, queries: Sequence[Query], abandoned: Callable[[], bool] = never) -> list[Reading]:
         """Run the engine over the windows of all queries.
 
         Raises QuestionTooLong, and TooSlow when `abandoned` says on the way that nobody waits for the answer any more.
         """
         windows = [self._windows(query) for query in queries]
-        logits = iter(self._scheduler.run([window for group in windows for window in group], abandoned))
-        return [
-            Reading(query, group, [next(logits) for _ in group]) for query, group in zip(queries, windows, strict=True)
-        ]
+        return _readings(queries, windows, self._scheduler.run(list(chain(*windows)), abandoned))
 
     def _windows(self, query: Query) -> list[Window]:
         question, context = self._tokenizer.encode(query.question), self._tokenizer.encode(query.context)
@@ -131,3 +162,9 @@ class Reader:
             max_length=settings.max_length,
             doc_stride=settings.doc_stride,
         )
+
+
+def _readings(queries: Sequence[Query], windows: Sequence[Sequence[Window]], read: Sequence[Logits]) -> list[Reading]:
+    """Give each query its windows and their logits, of which `read` has those of all in a row."""
+    logits = iter(read)
+    return [Reading(query, group, [next(logits) for _ in group]) for query, group in zip(queries, windows, strict=True)]

@@ -43,9 +43,13 @@ class Scheduler:
         self._threads = ThreadPoolExecutor(engine.workers, thread_name_prefix="engine")
 
     def run(self, windows: Sequence[Window], abandoned: Callable[[], bool] = never) -> list[Logits]:
-        """Return (start_logits, end_logits) a window, (seq_len,) each.
+        """Return what `submit` promises, and wait for it."""
+        return self.submit(windows, abandoned).result()
 
-        Raises TooSlow once `abandoned` says that nobody waits any more: windows not yet begun are dropped.
+    def submit(self, windows: Sequence[Window], abandoned: Callable[[], bool] = never) -> Future[list[Logits]]:
+        """Promise (start_logits, end_logits) a window, (seq_len,) each; callbacks run on a thread of the engine.
+
+        Fails with TooSlow once `abandoned` says that nobody waits any more: windows not yet begun are dropped.
         """
         job = _Job(windows, abandoned)
         by_length = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
@@ -56,39 +60,46 @@ class Scheduler:
                 heapq.heappush(self._waiting, (now + turn * spacing, next(self._order), i, job))
         for _ in range(math.ceil(len(windows) / self._engine.batch_size)):
             self._threads.submit(self._run_next)
-        return job.done.result()
+        return job.done
 
     def _run_next(self) -> None:
         with self._lock:
-            batch = self._take()
-            if not batch:  # earlier batches were filled up with these
-                return
+            batch, dropped = self._take()
             more = self._waiting and self._engine.workers > 1  # that another worker takes in a moment
             alone = not self._running and not more
-            self._running += 1
+            self._running += bool(batch)
+        for job in dropped:
+            job.done.set_exception(TooSlow("nobody waits for this answer any more"))
+        if not batch:  # earlier batches were filled up with these
+            return
+        failure = None
         try:
             start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]), alone=alone)
         except Exception as error:
-            with self._lock:
-                self._running -= 1
-                for job, _ in batch:
-                    job.fail(error)
-            return
+            failure = error
         with self._lock:
             self._running -= 1
-            for row, (job, i) in enumerate(batch):
+            for row, (job, i) in enumerate(batch if failure is None else ()):
                 length = len(job.windows[i])
-                job.put(i, (start_logits[row, :length], end_logits[row, :length]))
+                job.logits[i] = (start_logits[row, :length], end_logits[row, :length])
+            ended = [job for job, _ in batch if (failure is not None or job.is_read()) and job.end()]
+        for job in ended:  # without the lock: whoever waits for these goes on from here
+            if failure is not None:
+                job.done.set_exception(failure)
+            else:
+                job.done.set_result([job.logits[i] for i in range(len(job.windows))])
 
-    def _take(self) -> list[tuple[_Job, int]]:
+    def _take(self) -> tuple[list[tuple[_Job, int]], list[_Job]]:
+        """Return the windows of the next batch, and the jobs that nobody waits for any more."""
         batch: list[tuple[_Job, int]] = []
+        dropped: list[_Job] = []
         while self._waiting and len(batch) < self._engine.batch_size:
             _, _, i, job = heapq.heappop(self._waiting)
-            if job.abandoned():
-                job.fail(TooSlow("nobody waits for this answer any more"))
-            if not job.done.done():
+            if job.abandoned() and job.end():
+                dropped.append(job)
+            if not job.ended:
                 batch.append((job, i))
-        return batch
+        return batch, dropped
 
 
 class _Job:
@@ -98,18 +109,19 @@ class _Job:
         self.windows = windows
         self.abandoned = abandoned
         self.done: Future[list[Logits]] = Future()
-        self._logits: dict[int, Logits] = {}
+        self.logits: dict[int, Logits] = {}
+        self.ended = not windows
         if not windows:
             self.done.set_result([])
 
-    def put(self, i: int, logits: Logits) -> None:
-        self._logits[i] = logits
-        if len(self._logits) == len(self.windows) and not self.done.done():
-            self.done.set_result([self._logits[i] for i in range(len(self.windows))])
+    def is_read(self) -> bool:
+        """Say whether the logits of all windows are there."""
+        return len(self.logits) == len(self.windows)
 
-    def fail(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
+    def end(self) -> bool:
+        """Mark the job as read, failed or dropped; say whether it was none of these before."""
+        first, self.ended = not self.ended, True
+        return first
 
 
 def _padded(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import bentoml
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from bento_service import artifact, gpu
-from bento_service.application import Application, ServedModel, checked, described
-from bento_service.contract import JSON, Ticket
+from bento_service.application import Application, ServedModel, described
+from bento_service.contract import JSON
+from bento_service.reader import Answer
 from bento_service.schema import (
     EXAMPLE_REQUEST,
     VERSION,
@@ -55,22 +58,32 @@ class ExtractiveQA:
         self._reader = loaded.reader(gpu.engine(self.model.tag))
         self._reader.answer(AnswerRequest.model_validate(EXAMPLE_REQUEST).to_query())
 
-    @bentoml.api(route="/answer", input_spec=checked(AnswerRequest), output_spec=described(AnswerResponse))  # type: ignore[untyped-decorator]  # so is BentoML's SDK
-    def answer(self, ticket: Ticket[AnswerRequest], /) -> Response:
+    @bentoml.api(  # type: ignore[untyped-decorator]  # so is BentoML's SDK
+        route="/answer", input_spec=described(AnswerRequest, as_input=True), output_spec=described(AnswerResponse)
+    )
+    def answer(self, request: AnswerRequest, abandoned: Callable[[], bool], /) -> Future[Response]:
         """Answer one question from one context."""
-        return ticket.redeem(self._answer, self._headers)
 
-    @bentoml.api(route="/answers", input_spec=checked(AnswersRequest), output_spec=described(AnswersResponse))  # type: ignore[untyped-decorator]  # see above
-    def answers(self, ticket: Ticket[AnswersRequest], /) -> Response:
+        def conclude(found: list[list[Answer]]) -> Response:
+            return self._response(AnswerResponse.of(request, found[0]))
+
+        return self._reader.begin([request.to_query()], conclude, abandoned)
+
+    @bentoml.api(  # type: ignore[untyped-decorator]  # see above
+        route="/answers", input_spec=described(AnswersRequest, as_input=True), output_spec=described(AnswersResponse)
+    )
+    def answers(self, request: AnswersRequest, abandoned: Callable[[], bool], /) -> Future[Response]:
         """Answer a batch of questions, each from its own context."""
-        return ticket.redeem(self._answers, self._headers)
+        queries = request.queries
 
-    def _answer(self, request: AnswerRequest, abandoned: Callable[[], bool]) -> AnswerResponse:
-        return AnswerResponse.of(request, self._reader.answer(request.to_query(), abandoned))
+        def conclude(found: list[list[Answer]]) -> Response:
+            answers = [AnswerResponse.of(*pair) for pair in zip(queries, found, strict=True)]
+            return self._response(AnswersResponse(answers=answers))
 
-    def _answers(self, request: AnswersRequest, abandoned: Callable[[], bool]) -> AnswersResponse:
-        found = self._reader.answer_all([query.to_query() for query in request.queries], abandoned)
-        return AnswersResponse(answers=[AnswerResponse.of(*pair) for pair in zip(request.queries, found, strict=True)])
+        return self._reader.begin([query.to_query() for query in queries], conclude, abandoned)
+
+    def _response(self, content: BaseModel) -> Response:
+        return Response(content.model_dump_json(exclude_none=True), media_type=JSON, headers=self._headers)
 
     def report(self) -> HealthResponse:
         """Return what /health says."""

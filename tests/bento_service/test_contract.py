@@ -1,11 +1,13 @@
 import asyncio
 import json
 import logging
+import threading
+from concurrent.futures import Future
 
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 
-from bento_service.contract import TICKET, Contract, Ticket, error_response, parse
+from bento_service.contract import PROMPT_BYTES, Contract, Endpoint, error_response, parse
 from bento_service.errors import InvalidRequest, QuestionTooLong
 from bento_service.schema import AnswerRequest
 
@@ -42,114 +44,145 @@ class Connection:
         return json.loads(self.sent[1]["body"])["error"]
 
 
-class Inner:
-    """What lies behind the contract: answers when the gate opens."""
+class Work:
+    """What answers behind the contract: promises a response to every request, and keeps its word when told to."""
 
     def __init__(self):
-        self.gate = asyncio.Event()
-        self.tickets = []
+        self.requests = []
+        self.abandoned = []
+        self.promises = []
+        self.threads = []
 
-    async def __call__(self, scope, receive, send):
-        self.tickets.append(scope[TICKET])
-        await self.gate.wait()
-        await PlainTextResponse("answer")(scope, receive, send)
+    def __call__(self, request, abandoned):
+        self.requests.append(request)
+        self.abandoned.append(abandoned)
+        self.promises.append(Future())
+        self.threads.append(threading.current_thread())
+        return self.promises[-1]
+
+    def keep(self, number=0):
+        self.promises[number].set_result(PlainTextResponse("answer"))
 
 
-def guard(inner, max_concurrency=1, timeout_s=10.0):
-    return Contract(inner, bodies={"/answer": AnswerRequest}, max_concurrency=max_concurrency, timeout_s=timeout_s)
+def guard(work, max_concurrency=1, timeout_s=10.0):
+    endpoints = {"/answer": Endpoint(AnswerRequest, work)}
+    return Contract(
+        PlainTextResponse("page"), endpoints=endpoints, max_concurrency=max_concurrency, timeout_s=timeout_s
+    )
 
 
 def start(guarded, connection):
     return asyncio.ensure_future(guarded(dict(SCOPE), connection.receive, connection.send))
 
 
-async def reached(inner, count=1):
+async def begun(work, count=1):
     async with asyncio.timeout(5):
-        while len(inner.tickets) < count:
+        while len(work.promises) < count:
             await asyncio.sleep(0)
 
 
-def test_a_checked_request_goes_on_once():
+async def answered(guarded, work):
+    """Send a request, answer it, and return its connection."""
+    connection, number = Connection(BODY), len(work.promises)
+    running = start(guarded, connection)
+    await begun(work, number + 1)
+    work.keep(number)
+    await running
+    return connection
+
+
+def test_a_checked_request_is_begun_once():
     async def scenario():
-        inner, connection = Inner(), Connection(BODY[:5], BODY[5:])
-        inner.gate.set()
-        await start(guard(inner), connection)
+        work, connection = Work(), Connection(BODY[:5], BODY[5:])
+        running = start(guard(work), connection)
+        await begun(work)
+        work.keep()
+        await running
         assert connection.status == 200
-        assert inner.tickets == [Ticket(AnswerRequest(question="Who?", context="Ada."))]
+        assert work.requests == [AnswerRequest(question="Who?", context="Ada.")]
+        assert not work.abandoned[0]()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("characters", "beside"), [(10, False), (PROMPT_BYTES, True)])
+def test_the_event_loop_does_not_wait_for_a_long_text_to_be_tokenised(characters, beside):
+    async def scenario():
+        work = Work()
+        running = start(guard(work), connection := Connection(BODY[:-2] + b"a" * characters + BODY[-2:]))
+        await begun(work)
+        work.keep()
+        await running
+        assert connection.status == 200
+        assert (work.threads[0] is not threading.current_thread()) == beside
 
     asyncio.run(scenario())
 
 
 def test_one_too_many_is_refused_at_once_and_not_read():
     async def scenario():
-        inner, first, second = Inner(), Connection(BODY), Connection(BODY)
-        guarded = guard(inner)
+        work, first, second = Work(), Connection(BODY), Connection(BODY)
+        guarded = guard(work)
         running = start(guarded, first)
-        await reached(inner)
+        await begun(work)
         await start(guarded, second)
         assert (second.status, second.error, second.read) == (429, "too_many_requests", 0)
-        inner.gate.set()
+        work.keep()
         await running
-        third = Connection(BODY)
-        await start(guarded, third)
-        assert (first.status, third.status) == (200, 200)
+        assert first.status == 200
+        assert (await answered(guarded, work)).status == 200
 
     asyncio.run(scenario())
 
 
 def test_late_work_keeps_its_slot_and_its_answer_is_dropped():
     async def scenario():
-        inner, late, next_one = Inner(), Connection(BODY), Connection(BODY)
-        guarded = guard(inner, timeout_s=0.01)
+        work, late, next_one = Work(), Connection(BODY), Connection(BODY)
+        guarded = guard(work, timeout_s=0.1)
         await start(guarded, late)
         assert (late.status, late.error) == (504, "too_slow")
-        assert inner.tickets[0].abandoned
+        assert work.abandoned[0]()
         await start(guarded, next_one)
         assert next_one.status == 429
-        inner.gate.set()
+        work.keep()
         await asyncio.sleep(0.01)
         assert len(late.sent) == 2
-        last = Connection(BODY)
-        await start(guarded, last)
-        assert last.status == 200
+        assert (await answered(guarded, work)).status == 200
 
     asyncio.run(scenario())
 
 
 def test_a_client_that_leaves_gives_its_slot_back():
     async def scenario():
-        inner, gone = Inner(), Connection(BODY)
-        guarded = guard(inner)
+        work, gone = Work(), Connection(BODY)
+        guarded = guard(work)
         running = start(guarded, gone)
-        await reached(inner)
+        await begun(work)
         gone.left.set()
         await running
         assert gone.sent == []
-        assert inner.tickets[0].abandoned
-        inner.gate.set()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        follower = Connection(BODY)
-        await start(guarded, follower)
-        assert follower.status == 200
+        assert work.abandoned[0]()
+        work.keep()
+        await asyncio.sleep(0.01)
+        assert (await answered(guarded, work)).status == 200
 
     asyncio.run(scenario())
 
 
 def test_a_client_that_leaves_while_sending():
     async def scenario():
-        inner, gone = Inner(), Connection(BODY[:5], complete=False)
+        work, gone = Work(), Connection(BODY[:5], complete=False)
         gone.left.set()
-        await start(guard(inner), gone)
-        assert (gone.sent, inner.tickets) == ([], [])
+        await start(guard(work), gone)
+        assert (gone.sent, work.requests) == ([], [])
 
     asyncio.run(scenario())
 
 
 def test_a_body_that_never_ends_is_read_to_the_limit_only():
     async def scenario():
-        inner, connection = Inner(), Connection(*[b"x" * 100_000] * 50, complete=False)
-        await start(guard(inner), connection)
+        connection = Connection(*[b"x" * 100_000] * 50, complete=False)
+        await start(guard(Work()), connection)
         assert (connection.status, connection.error, connection.read) == (413, "too_large", 11)
 
     asyncio.run(scenario())
@@ -157,43 +190,38 @@ def test_a_body_that_never_ends_is_read_to_the_limit_only():
 
 def test_a_body_that_never_comes():
     async def scenario():
-        inner, connection = Inner(), Connection(BODY[:5], complete=False)
-        await start(guard(inner, timeout_s=0.01), connection)
+        connection = Connection(BODY[:5], complete=False)
+        await start(guard(Work(), timeout_s=0.01), connection)
         assert (connection.status, connection.error) == (504, "too_slow")
 
     asyncio.run(scenario())
 
 
-def test_an_unforeseen_error_is_logged_by_place_and_not_by_message(caplog):
-    def work(body, abandoned):
-        raise ValueError(f"cannot read {body.context}")
-
-    with caplog.at_level(logging.ERROR):
-        response = Ticket(AnswerRequest(question="Who?", context="Ada.")).redeem(work, {})
-    assert response.status_code == 500
-    assert json.loads(bytes(response.body))["error"] == "internal_error"
-    (record,) = caplog.records
-    assert "ValueError at" in record.getMessage()
-    assert "test_contract.py" in record.getMessage()
-    assert "Ada" not in record.getMessage() + str(response.body)
-    assert record.exc_info is None
-
-
-def test_a_broken_application_is_an_internal_error():
-    async def broken(scope, receive, send):
-        raise RuntimeError("Ada.")
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_unforeseen_error_is_logged_by_place_and_not_by_message_and_gives_its_slot_back(caplog, at_once):
+    def broken(request, abandoned):
+        error = ValueError(f"cannot read {request.context}")
+        if at_once:
+            raise error
+        promise: Future[Response] = Future()
+        promise.set_exception(error)
+        return promise
 
     async def scenario():
-        connection = Connection(BODY)
-        await start(guard(broken), connection)
-        assert (connection.status, connection.error) == (500, "internal_error")
+        guarded = guard(broken)
+        for _ in range(2):
+            await start(guarded, connection := Connection(BODY))
+            assert (connection.status, connection.error) == (500, "internal_error")
+            assert "Ada" not in str(connection.sent)
 
-    asyncio.run(scenario())
-
-
-def test_abandoned_work_is_not_done():
-    ticket = Ticket(AnswerRequest(question="Who?", context="Ada."), abandoned=True)
-    assert ticket.redeem(lambda body, abandoned: pytest.fail("nobody waits for this"), {}).status_code == 504
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(scenario())
+    assert len(caplog.records) == 2
+    for record in caplog.records:
+        assert "ValueError at" in record.getMessage()
+        assert "contract.py" in record.getMessage()
+        assert "Ada" not in record.getMessage()
+        assert record.exc_info is None
 
 
 def test_foreseen_errors_are_told_as_they_are():
@@ -205,7 +233,7 @@ def test_foreseen_errors_are_told_as_they_are():
 def test_other_paths_pass_through():
     async def scenario():
         connection = Connection(b"anything")
-        await guard(PlainTextResponse("page"))({**SCOPE, "path": "/"}, connection.receive, connection.send)
+        await guard(Work())({**SCOPE, "path": "/"}, connection.receive, connection.send)
         assert connection.status == 200
 
     asyncio.run(scenario())

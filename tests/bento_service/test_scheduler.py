@@ -191,3 +191,23 @@ def test_an_engines_failure_reaches_its_callers_and_no_others(callers):
     with pytest.raises(MemoryError):
         shared.run([window(1), window(666), window(2)])
     assert shared.run([window(3)])
+
+
+def test_whoever_waits_goes_on_from_an_engines_thread_with_the_scheduler_free():
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    threads, second = [], []
+
+    def go_on(read):
+        threads.append(threading.current_thread().name)
+        second.append(shared.submit([window(2)]))
+
+    first = shared.submit([window(1)])
+    first.add_done_callback(go_on)
+    engine.gate.release(2)
+    deadline = time.monotonic() + WAIT_S
+    while not second:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert second[0].result(WAIT_S)
+    assert threads[0].startswith("engine")
