@@ -74,7 +74,7 @@ class TrainSettings(BaseModel):
     )
     # Only a base that finds spans already has a share worth keeping; the head of another is random.
     base_share: float = Field(
-        default_factory=lambda known: 0.5 if known.get("base_model") == "pretrained" else 0.0,
+        default_factory=lambda known: 0.75 if known.get("base_model") == "pretrained" else 0.0,
         ge=0,
         lt=1,
         description="share of the base's weights in the result, so that it keeps what it could; 0 unless pretrained",

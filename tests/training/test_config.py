@@ -20,7 +20,7 @@ def test_written_settings_read_back_equal(tmp_path):
 
 @pytest.mark.parametrize(
     ("named", "share"),
-    [({}, 0.5), ({"base_model": "minilm"}, 0), ({"base_model": "minilm", "base_share": "0.25"}, 0.25)],
+    [({}, 0.75), ({"base_model": "minilm"}, 0), ({"base_model": "minilm", "base_share": "0.25"}, 0.25)],
 )
 def test_a_share_of_the_base_is_kept_unless_it_has_no_span_head(named, share):
     assert config.load(None, named).base_share == share
