@@ -48,7 +48,7 @@ def test_a_run_in_bfloat16_results_in_a_network_of_full_precision(tiny_base, tmp
     weights, measured = [], []
     for in_bf16 in (False, True):  # every processor can compute in bfloat16, not all gain by it
         monkeypatch.setattr(train, "multiplies_bf16", lambda in_bf16=in_bf16: in_bf16)
-        flags = {"base_model": str(tiny_base), "learning_rate": 0.01, "output_dir": tmp_path / str(in_bf16)}
+        flags = {"base_model": str(tiny_base), "learning_rate": 0.001, "output_dir": tmp_path / str(in_bf16)}
 
         def measure(model):
             measured.append(model(input_ids=ids).start_logits)
