@@ -124,6 +124,7 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
         """Build the application, with the settings that the environment holds now."""
         settings = Settings.from_environment()
         _share_arenas()
+        _tokenise_on_one_thread()
         endpoints = {api.route: Endpoint(api.input_spec, partial(_call, api.func)) for api in self.apis.values()}
         limits = settings.model_dump(include={"max_concurrency", "timeout_s"})
         self.middlewares = [(Contract, {"endpoints": endpoints, **limits})]
@@ -163,6 +164,11 @@ def _share_arenas() -> None:
     """Let threads share two of glibc's arenas: one each keeps what it once held, a twentieth of all memory."""
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+def _tokenise_on_one_thread() -> None:
+    """Keep the tokenizer from waking threads of its own for a question and a context; they have the engine's cores."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def _idle_middleware() -> set[type]:

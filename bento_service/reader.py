@@ -153,7 +153,7 @@ class Reader:
         return _readings(queries, windows, self._scheduler.run(list(chain(*windows)), abandoned))
 
     def _windows(self, query: Query) -> list[Window]:
-        question, context = self._tokenizer.encode(query.question), self._tokenizer.encode(query.context)
+        question, context = self._tokenizer.encode((query.question, query.context))
         settings = self.settings
         return slide(
             question,

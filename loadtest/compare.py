@@ -139,17 +139,17 @@ def engine_alone(model: Path, questions: Sequence[Question], seconds: float) -> 
 def _windows(model: Path, questions: Sequence[Question]) -> list[Window]:
     settings = artifact.load(model).settings
     tokenizer = TextTokenizer.from_file(model / artifact.TOKENIZER)
-    return [
-        window
-        for asked in questions
-        for window in slide(
-            tokenizer.encode(asked.question),
-            tokenizer.encode(asked.context),
+    windows: list[Window] = []
+    for asked in questions:
+        question, context = tokenizer.encode((asked.question, asked.context))
+        windows += slide(
+            question,
+            context,
             tokenizer.special,
             max_length=settings.max_length,
             doc_stride=settings.doc_stride,
         )
-    ]
+    return windows
 
 
 def _in_turn(servers: Sequence[Server], questions: Sequence[Question], concurrency: int, plan: Plan) -> Iterator[Row]:

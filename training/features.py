@@ -42,8 +42,8 @@ def build(
     for a window are left out and counted in the log.
     """
     contexts = list(dict.fromkeys(example.context for example in examples))
-    context_tokens = dict(zip(contexts, tokenizer.encode_batch(contexts), strict=True))
-    questions = tokenizer.encode_batch([example.question for example in examples])
+    context_tokens = dict(zip(contexts, tokenizer.encode(contexts), strict=True))
+    questions = tokenizer.encode([example.question for example in examples])
     rows: list[dict[str, Any]] = []
     too_long = 0
     for example, question in zip(examples, questions, strict=True):

@@ -43,7 +43,7 @@ class PointingEngine:
 
 
 def pointing(tokenizer, word, *, batch_size=1, null=0.0, **values):
-    (token_id,) = tokenizer.encode(word).ids
+    ((token_id,),) = (tokens.ids for tokens in tokenizer.encode([word]))
     engine = PointingEngine(token_id, batch_size=batch_size, null=null)
     return Reader(tokenizer, engine, ReaderSettings(**values)), engine
 

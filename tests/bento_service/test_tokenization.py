@@ -1,0 +1,42 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bento_service.tokenization import TextTokenizer
+
+WAIT_S = 60
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tokenizer_file):
+    return TextTokenizer.from_file(tokenizer_file)
+
+
+def test_offsets_are_code_points_of_each_text(tokenizer):
+    question, context = tokenizer.encode(["who 👩‍🚀?", "👩‍🚀 Zoë flew"])
+    assert question.offsets.tolist()[0] == [0, 3]
+    start, end = context.offsets.tolist()[-1]
+    assert "👩‍🚀 Zoë flew"[:end].endswith("w")
+    assert 4 < start < end == len("👩‍🚀 Zoë flew")
+
+
+def test_a_text_without_tokens(tokenizer):
+    (nothing,) = tokenizer.encode([""])
+    assert (len(nothing), nothing.offsets.shape) == (0, (0, 2))
+
+
+def test_short_texts_do_not_wait_for_a_long_one(tokenizer):
+    with ThreadPoolExecutor(1) as other:
+        long = other.submit(tokenizer.encode, ["straw " * 500_000])
+        for _ in range(50):  # one could be there before the long one begins
+            tokenizer.encode(["where is it?", "in the straw"])
+        assert not long.done()
+        assert len(long.result(WAIT_S)[0]) == 500_000
+
+
+def test_many_threads_tokenise_as_one_does(tokenizer):
+    texts = [(f"who is number {i}?", f"number {i} is " + "Zoë, " * i) for i in range(100)]
+    expected = [[tokens.ids.tolist() for tokens in tokenizer.encode(pair)] for pair in texts]
+    with ThreadPoolExecutor(8) as threads:
+        found = [[tokens.ids.tolist() for tokens in pair] for pair in threads.map(tokenizer.encode, texts * 3)]
+    assert found == expected * 3
