@@ -7,6 +7,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -32,6 +33,8 @@ from bento_service.schema import BATCH_TOO_LARGE, EMPTY, MAX_BODY_BYTES, ErrorRe
 JSON = "application/json"
 PROMPT_BYTES = 10_000
 """A body up to this is tokenised on the event loop, in 3 ms if it is prose, 20 at worst; a greater one, on a thread."""
+PATIENCE_S = 0.25
+"""From then on it is watched whether the client leaves: what would be done for one that left sooner is not much."""
 MAX_LISTED_ERRORS = 10
 MAX_NAME_CHARACTERS = 60
 
@@ -43,7 +46,8 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 Work = Callable[[Any, Callable[[], bool]], Future[Response]]
-"""Begins to answer a checked request, and promises the response; asks now and then whether the request is abandoned."""
+"""Begins to answer a checked request, and promises the response; asks now and then whether the request is abandoned.
+Nobody cancels the promise."""
 
 
 @dataclass(frozen=True)
@@ -87,53 +91,82 @@ class Contract:
     async def _response(self, scope: Scope, receive: Receive, endpoint: Endpoint) -> Response:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         self._admission.check()
-        _check_media_type(Headers(scope=scope))
-        body = await _read(scope, receive, deadline)
+        headers = Headers(scope=scope)
+        _check_media_type(headers)
+        body = await _read(headers, receive, deadline)
         request = parse(endpoint.body, body)
         self._admission.enter(len(body))
         client = _Client()
-        work = asyncio.ensure_future(_work(endpoint.work, request, client, prompt=len(body) <= PROMPT_BYTES))
-        work.add_done_callback(partial(self._release, client, len(body)))
+        answer = _begun(endpoint.work, request, client, prompt=len(body) <= PROMPT_BYTES)
+        answer.add_done_callback(partial(self._release, client, len(body)))
         try:
-            return await self._wait(work, receive, deadline)
+            return await self._wait(answer, receive, deadline)
         except BaseException:
             # The engine can't be stopped, and the slot is free only when it is done: late work can't pile up.
             client.gone = True
             raise
 
-    async def _wait(self, work: asyncio.Future[Response], receive: Receive, deadline: float) -> Response:
+    async def _wait(self, answer: asyncio.Future[Response], receive: Receive, deadline: float) -> Response:
         """Return the response. Raises what the work raised, TooSlow, or _Disconnected when the client left."""
-        left = asyncio.ensure_future(_disconnected(receive))
-        either: set[asyncio.Future[Any]] = {work, left}
-        remaining = deadline - asyncio.get_running_loop().time()
-        try:
-            await asyncio.wait(either, timeout=max(0.0, remaining), return_when=asyncio.FIRST_COMPLETED)
-            gone = left.done()
-        finally:
-            left.cancel()
-        if work.done():
-            return work.result()
+        now = asyncio.get_running_loop().time
+        # To watch the client costs as much as to tokenise its question: most have their answer before.
+        await asyncio.wait((answer,), timeout=min(PATIENCE_S, max(0.0, deadline - now())))
+        gone = False
+        if not answer.done():
+            left = asyncio.ensure_future(_disconnected(receive))
+            either: set[asyncio.Future[Any]] = {answer, left}
+            try:
+                timeout = max(0.0, deadline - now())
+                await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                gone = left.done()
+            finally:
+                left.cancel()
+        if answer.done():
+            return answer.result()
         if gone:
             raise _Disconnected
         raise TooSlow(f"no answer within {self._timeout_s:g} s; send a shorter context, or try again later")
 
-    def _release(self, client: _Client, size: int, work: asyncio.Future[Response]) -> None:
+    def _release(self, client: _Client, size: int, answer: asyncio.Future[Response]) -> None:
         self._admission.leave(size, read=not client.gone)
-        if not work.cancelled():
-            work.exception()  # or asyncio logs "never retrieved" with a traceback, for work that came too late
+        answer.exception()  # or asyncio logs "never retrieved" with a traceback, for work that came too late
 
 
-async def _work(work: Work, request: BaseModel, client: _Client, *, prompt: bool) -> Response:
-    """Do the work; where it is not prompt, begin it on a thread, so that the event loop does not wait for it."""
+def _begun(work: Work, request: BaseModel, client: _Client, *, prompt: bool) -> asyncio.Future[Response]:
+    """Begin the work, and return its answer as the event loop's; if not prompt, on a thread: nothing waits for it.
 
-    def abandoned() -> bool:
-        return client.gone
+    Only the work ends the answer, so a request that nobody waits for any more has one too.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Response] = loop.create_future()
 
-    if prompt:
-        promise = work(request, abandoned)
-    else:
-        promise = await asyncio.get_running_loop().run_in_executor(None, work, request, abandoned)
-    return await asyncio.wrap_future(promise)
+    def settle(promise: Future[Response]) -> None:
+        error = promise.exception()
+        if error is None:
+            answer.set_result(promise.result())
+        else:
+            answer.set_exception(error)
+
+    def hand_over(promise: Future[Response]) -> None:
+        with suppress(RuntimeError):  # the server has stopped, and its event loop is closed
+            loop.call_soon_threadsafe(settle, promise)
+
+    def begin() -> None:
+        try:
+            promise = work(request, client.is_gone)
+        except Exception as error:
+            promise = Future()
+            promise.set_exception(error)
+        promise.add_done_callback(hand_over)
+
+    try:
+        if prompt:
+            begin()
+        else:
+            loop.run_in_executor(None, begin)
+    except RuntimeError as error:  # there is no thread to be had
+        answer.set_exception(error)
+    return answer
 
 
 def parse(model: type[Body], body: bytes) -> Body:
@@ -188,9 +221,9 @@ def _check_media_type(headers: Headers) -> None:
         raise UnsupportedMediaType("send the body as JSON in UTF-8, with the header Content-Type: application/json")
 
 
-async def _read(scope: Scope, receive: Receive, deadline: float) -> bytes:
+async def _read(headers: Headers, receive: Receive, deadline: float) -> bytes:
     """Read the body, at most MAX_BODY_BYTES of it, whatever its Content-Length says."""
-    declared = Headers(scope=scope).get("content-length", "0")
+    declared = headers.get("content-length", "0")
     too_large = TooLarge(f"the body has more than {MAX_BODY_BYTES} bytes; send a shorter context or smaller batches")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise too_large
@@ -225,3 +258,7 @@ class _Client:
 
     def __init__(self) -> None:
         self.gone = False
+
+    def is_gone(self) -> bool:
+        """Say whether nobody waits for the answer any more."""
+        return self.gone

@@ -123,26 +123,15 @@ class Reader:
     ) -> Future[Result]:
         """Tokenise, and promise what `conclude` makes of each query's answers, on the thread that read the last window.
 
-        Nobody has to wait on a thread of its own meanwhile. Whatever fails is the future's: QuestionTooLong, TooSlow as
-        `read` raises it, and what `conclude` raises.
+        Nobody has to wait on a thread of its own meanwhile. Raises QuestionTooLong. Whatever fails later is the
+        future's: TooSlow as `read` raises it, and what `conclude` raises.
         """
-        promise: Future[Result] = Future()
-        promise.set_running_or_notify_cancel()  # from here on nobody can cancel it
+        windows = [self._windows(query) for query in queries]
 
-        def finish(read: Future[list[Logits]]) -> None:
-            try:
-                readings = _readings(queries, windows, read.result())
-                promise.set_result(conclude([reading.answers(self.settings) for reading in readings]))
-            except Exception as error:
-                promise.set_exception(error)
+        def finish(read: list[Logits]) -> Result:
+            return conclude([reading.answers(self.settings) for reading in _readings(queries, windows, read)])
 
-        try:
-            windows = [self._windows(query) for query in queries]
-        except Exception as error:
-            promise.set_exception(error)
-        else:
-            self._scheduler.submit(list(chain(*windows)), abandoned).add_done_callback(finish)
-        return promise
+        return self._scheduler.submit(list(chain(*windows)), finish, abandoned)
 
     def read(self, queries: Sequence[Query], abandoned: Callable[[], bool] = never) -> list[Reading]:
         """Run the engine over the windows of all queries.

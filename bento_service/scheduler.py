@@ -9,12 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bento_service.engines import Engine, Logits
 from bento_service.errors import TooSlow
 from bento_service.windows import Window
+
+Result = TypeVar("Result")
 
 LONG = 120
 """Windows of some 100,000 characters."""
@@ -44,14 +47,21 @@ class Scheduler:
 
     def run(self, windows: Sequence[Window], abandoned: Callable[[], bool] = never) -> list[Logits]:
         """Return what `submit` promises, and wait for it."""
-        return self.submit(windows, abandoned).result()
+        return self.submit(windows, list, abandoned).result()
 
-    def submit(self, windows: Sequence[Window], abandoned: Callable[[], bool] = never) -> Future[list[Logits]]:
-        """Promise (start_logits, end_logits) a window, (seq_len,) each; callbacks run on a thread of the engine.
+    def submit(
+        self,
+        windows: Sequence[Window],
+        conclude: Callable[[list[Logits]], Result],
+        abandoned: Callable[[], bool] = never,
+    ) -> Future[Result]:
+        """Promise what `conclude` makes of (start_logits, end_logits) a window, (seq_len,) each.
 
-        Fails with TooSlow once `abandoned` says that nobody waits any more: windows not yet begun are dropped.
+        It is called on the engine's thread that read the last of them, as callbacks are; what it raises is the
+        future's. That fails with TooSlow once `abandoned` says that nobody waits any more: windows not yet begun are
+        dropped. Nobody can cancel it.
         """
-        job = _Job(windows, abandoned)
+        job = _Job(windows, conclude, abandoned)
         by_length = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
         now = time.monotonic()
         spacing = SPACING_S * min(1, len(windows) / LONG) ** 2
@@ -87,7 +97,7 @@ class Scheduler:
             if failure is not None:
                 job.done.set_exception(failure)
             else:
-                job.done.set_result([job.logits[i] for i in range(len(job.windows))])
+                job.keep()
 
     def _take(self) -> tuple[list[tuple[_Job, int]], list[_Job]]:
         """Return the windows of the next batch, and the jobs that nobody waits for any more."""
@@ -103,16 +113,27 @@ class Scheduler:
 
 
 class _Job:
-    """One caller's windows; `done` holds their logits when all have been read. Guarded by the scheduler's lock."""
+    """One caller's windows, and the promise made of them. Guarded by the scheduler's lock, but for its promise."""
 
-    def __init__(self, windows: Sequence[Window], abandoned: Callable[[], bool]) -> None:
+    def __init__(
+        self, windows: Sequence[Window], conclude: Callable[[list[Logits]], Any], abandoned: Callable[[], bool]
+    ) -> None:
         self.windows = windows
         self.abandoned = abandoned
-        self.done: Future[list[Logits]] = Future()
+        self.done: Future[Any] = Future()
+        self.done.set_running_or_notify_cancel()  # from here on nobody can cancel it
         self.logits: dict[int, Logits] = {}
         self.ended = not windows
+        self._conclude = conclude
         if not windows:
-            self.done.set_result([])
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep the promise, of logits that are all there."""
+        try:
+            self.done.set_result(self._conclude([self.logits[i] for i in range(len(self.windows))]))
+        except Exception as error:
+            self.done.set_exception(error)
 
     def is_read(self) -> bool:
         """Say whether the logits of all windows are there."""

@@ -2,7 +2,7 @@ import asyncio
 import json
 import logging
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from starlette.responses import PlainTextResponse, Response
@@ -222,6 +222,33 @@ def test_an_unforeseen_error_is_logged_by_place_and_not_by_message_and_gives_its
         assert ("test_contract.py" if at_once else "/contract.py") in record.getMessage()
         assert "Ada" not in record.getMessage()
         assert record.exc_info is None
+
+
+def test_a_long_text_that_finds_no_thread_gives_its_slot_back():
+    async def scenario():
+        work = Work()
+        guarded = guard(work)
+        ended = ThreadPoolExecutor(1)
+        ended.shutdown()
+        asyncio.get_running_loop().set_default_executor(ended)
+        await start(guarded, connection := Connection(BODY[:-2] + b"a" * PROMPT_BYTES + BODY[-2:]))
+        assert (connection.status, connection.error) == (500, "internal_error")
+        assert (await answered(guarded, work)).status == 200
+
+    asyncio.run(scenario())
+
+
+def test_work_that_ends_after_the_server_is_let_go():
+    async def scenario():
+        work = Work()
+        running = start(guard(work), Connection(BODY))
+        await begun(work)
+        running.cancel()
+        return work
+
+    work = asyncio.run(scenario())
+    assert work.abandoned[0]()
+    work.keep()
 
 
 def test_foreseen_errors_are_told_as_they_are():

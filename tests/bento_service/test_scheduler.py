@@ -200,14 +200,13 @@ def test_whoever_waits_goes_on_from_an_engines_thread_with_the_scheduler_free():
 
     def go_on(read):
         threads.append(threading.current_thread().name)
-        second.append(shared.submit([window(2)]))
+        second.append(shared.submit([window(2)], len))
 
-    first = shared.submit([window(1)])
-    first.add_done_callback(go_on)
+    shared.submit([window(1)], go_on)
     engine.gate.release(2)
     deadline = time.monotonic() + WAIT_S
     while not second:
         assert time.monotonic() < deadline
         time.sleep(0.001)
-    assert second[0].result(WAIT_S)
+    assert second[0].result(WAIT_S) == 1
     assert threads[0].startswith("engine")
