@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import http.client
 import itertools
 import json
 import time
@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import aiohttp
+import gevent
 import numpy as np
+from geventhttpclient import HTTPClient
+from geventhttpclient.response import HTTPParseError
 
 from loadtest.questions import Question
 
@@ -56,40 +58,41 @@ def drive(
     until = float("inf") if seconds is None else begun + seconds
     asked = itertools.cycle((question, question.body) for question in questions)
     turns = itertools.islice(asked, count)
-    asyncio.run(_drive(f"{url}/answer", turns, concurrency, until, load))
+    headers = {"Content-Type": "application/json"}
+    limits = {"connection_timeout": REQUEST_S, "network_timeout": REQUEST_S}
+    client = HTTPClient.from_url(url, concurrency=concurrency, headers=headers, **limits)
+    try:
+        gevent.joinall(
+            [gevent.spawn(_ask_on, client, turns, until, load) for _ in range(concurrency)], raise_error=True
+        )
+    finally:
+        client.close()
     load.seconds, load.generator_cpu_s = time.monotonic() - begun, time.process_time() - cpu
     return load
 
 
-async def _drive(url: str, turns: Iterator[tuple[Question, bytes]], concurrency: int, until: float, load: Load) -> None:
-    async def user() -> None:
-        for question, body in turns:
-            begun = time.monotonic()
-            if begun > until:
-                return
-            problem = await _ask(session, url, question, body)
-            if problem:
-                load.failures[problem] += 1
-            else:
-                load.latencies_s.append(time.monotonic() - begun)
-
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=concurrency),
-        timeout=aiohttp.ClientTimeout(total=REQUEST_S),
-        headers={"Content-Type": "application/json"},
-    ) as session:
-        await asyncio.gather(*(user() for _ in range(concurrency)))
+def _ask_on(client: HTTPClient, turns: Iterator[tuple[Question, bytes]], until: float, load: Load) -> None:
+    """Ask one question after the other, as one user."""
+    for question, body in turns:
+        begun = time.monotonic()
+        if begun > until:
+            return
+        problem = _ask(client, question, body)
+        if problem:
+            load.failures[problem] += 1
+        else:
+            load.latencies_s.append(time.monotonic() - begun)
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, question: Question, body: bytes) -> str:
+def _ask(client: HTTPClient, question: Question, body: bytes) -> str:
     """Return what is wrong with the answer; "" when it is a span of the context."""
     try:
-        async with session.post(url, data=body) as response:
-            content = await response.read()
-            if response.status != 200:
-                return f"status {response.status}"
+        response = client.post("/answer", body)
+        content = response.read()
+        if response.status_code != http.client.OK:
+            return f"status {response.status_code}"
         found = json.loads(content)
         whole = question.context[found["start_pos"] : found["end_pos"]] == found["answer"] != ""
         return "" if whole else "not a span of the context"
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+    except (OSError, HTTPParseError, ValueError, KeyError) as error:
         return type(error).__name__
