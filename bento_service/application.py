@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bento_service import artifact, errors, stage
 from bento_service.contract import JSON, Contract, Endpoint, error_response
+from bento_service.engines import cpu_count
 from bento_service.schema import VERSION, ErrorResponse, HealthResponse
 
 _M_ARENA_MAX = -8
@@ -161,9 +162,11 @@ def _call(function: Callable[..., Future[Response]], *arguments: Any) -> Future[
 
 
 def _share_arenas() -> None:
-    """Let threads share two of glibc's arenas: one each keeps what it once held, a twentieth of all memory."""
+    """Let threads share glibc's arenas, of which each keeps what it once held: one for the event loop, one for each
+    thread of the engine, and one for each that onnxruntime has besides. With half as many an answer takes 2 % longer.
+    """
     with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2 * cpu_count())
 
 
 def _tokenise_on_one_thread() -> None:
