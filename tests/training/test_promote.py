@@ -69,6 +69,9 @@ def test_an_unknown_or_damaged_model_is_not_promoted(home, tmp_path):
     assert refused.returncode == 6
     assert "reader.json has changed" in refused.stderr
 
+    (damaged / "models" / tag.replace(":", "/") / "metrics.json").write_text("{")
+    assert [bool(entry["metrics"]) for entry in entries(damaged)] == [True, False]
+
 
 def test_an_empty_store_says_what_to_do(tmp_path):
     assert "training train" in training_command("list", home=tmp_path).stderr
