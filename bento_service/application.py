@@ -15,10 +15,8 @@ from typing import Annotated, Any, ClassVar
 import attrs
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from bentoml._internal.service.openapi.specification import OpenAPISpecification, PathItem
 from bentoml.exceptions import BentoMLException
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -28,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bento_service import artifact, errors, stage
 from bento_service.contract import JSON, Contract, Endpoint, error_response
-from bento_service.engines import cpu_count
+from bento_service.cpus import cpu_count
 from bento_service.schema import VERSION, ErrorResponse, HealthResponse
 
 _M_ARENA_MAX = -8
@@ -98,7 +96,7 @@ def _verified(model: Any) -> bentoml.Model:
             f"the BentoML store has no model {model.tag}; run `make train` (or `python -m training train`), "
             "or point BENTOML_HOME or QNA_MODEL at another one"
         )
-    artifact.load(Path(stored.path))
+    artifact.verify(Path(stored.path))
     return stored
 
 
@@ -176,6 +174,10 @@ def _tokenise_on_one_thread() -> None:
 
 def _idle_middleware() -> set[type]:
     """Return which of BentoML's middleware does nothing for this service but cost."""
+    # Not at the top: the process that supervises the server would wait for them too.
+    from bentoml._internal.server.http.traffic import TimeoutMiddleware
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+
     # Contract has the deadline. This one answers in another shape, can't be switched off, and leaves a timer of its
     # full length behind for every request.
     idle: set[type] = {TimeoutMiddleware}

@@ -6,14 +6,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from bento_service.engines import Engine, OnnxEngine
 from bento_service.errors import ArtifactError
-from bento_service.reader import Reader, ReaderSettings
-from bento_service.tokenization import TextTokenizer
+
+if TYPE_CHECKING:  # the process that supervises a server verifies a model, and reads none
+    from bento_service.engines import Engine
+    from bento_service.reader import Reader, ReaderSettings
 
 GRAPH = "model.onnx"
 TOKENIZER = "tokenizer.json"
@@ -35,6 +36,10 @@ class Artifact:
 
     def reader(self, engine: Engine | None = None) -> Reader:
         """Load the tokenizer and, unless another engine is given, the graph, for all the CPUs granted."""
+        from bento_service.engines import OnnxEngine
+        from bento_service.reader import Reader
+        from bento_service.tokenization import TextTokenizer
+
         tokenizer = TextTokenizer.from_file(self.folder / TOKENIZER)
         return Reader(tokenizer, engine or OnnxEngine(self.folder / GRAPH), self.settings)
 
@@ -55,7 +60,9 @@ def load(folder: Path) -> Artifact:
 
     Raises ArtifactError naming the file that is missing, changed or unreadable.
     """
-    _verify(folder)
+    from bento_service.reader import ReaderSettings
+
+    verify(folder)
     try:
         settings = ReaderSettings.model_validate_json((folder / READER).read_bytes())
         metrics = json.loads((folder / METRICS).read_bytes())
@@ -65,7 +72,8 @@ def load(folder: Path) -> Artifact:
     return Artifact(folder, settings, metrics, provenance)
 
 
-def _verify(folder: Path) -> None:
+def verify(folder: Path) -> None:
+    """Compare every file of a stored model with its checksum. Raises ArtifactError naming the one that differs."""
     try:
         lines = (folder / CHECKSUMS).read_text(encoding="ascii").splitlines()
         expected = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bentoml
 
-from bento_service.engines import Engine, TorchEngine
+if TYPE_CHECKING:
+    from bento_service.engines import Engine, TorchEngine
 
 DRIVER = Path("/proc/driver/nvidia/version")
 BATCH_SIZE = 32
@@ -37,6 +39,8 @@ def half_precision(checkpoint: Path) -> TorchEngine:
     """Load a checkpoint in half precision onto the GPU."""
     import torch
     from transformers import AutoModelForQuestionAnswering
+
+    from bento_service.engines import TorchEngine
 
     model = AutoModelForQuestionAnswering.from_pretrained(checkpoint, dtype=torch.float16)
     return TorchEngine(model.to("cuda"), batch_size=BATCH_SIZE)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from bento_service.engines import Engine, Logits
+from bento_service.query import Answer, Query
 from bento_service.scheduler import Scheduler, never
 from bento_service.spans import Decoded, FloatArray, decode
 from bento_service.tokenization import TextTokenizer
@@ -31,31 +32,6 @@ class ReaderSettings(BaseModel):
     null_score_diff_threshold: float = Field(
         0.0, description='"no answer" when the null score exceeds the best span\'s score by more than this'
     )
-
-
-@dataclass(frozen=True)
-class Query:
-    """One question about one context. `max_answer_length` in tokens; None means the model's own setting."""
-
-    question: str
-    context: str
-    top_k: int = 1
-    allow_no_answer: bool = False
-    max_answer_length: int | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """context[start:end] == text, in code points; "" at 0, 0 says that there is no answer.
-
-    confidence: probability that the answer is right, where right is an F1 of at least 1/2 with the asked-for span, or
-    that there is none. Unless the query allows "no answer", given that there is one.
-    """
-
-    text: str
-    confidence: float
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from bento_service.reader import Answer, Query
+from bento_service.query import Answer, Query
 
 VERSION = "0.1.0"
 """Version of the service and of this contract; pyproject.toml has the same."""

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from bento_service import artifact, gpu
 from bento_service.application import Application, ServedModel, described
 from bento_service.contract import JSON
-from bento_service.reader import Answer
+from bento_service.query import Answer
 from bento_service.schema import (
     EXAMPLE_REQUEST,
     VERSION,

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from bento_service import artifact
-from bento_service.engines import OnnxEngine, cpu_count
+from bento_service.cpus import cpu_count
+from bento_service.engines import OnnxEngine
 from bento_service.gpu import CHECKPOINT_SUFFIX
 from bento_service.scheduler import Scheduler
 from bento_service.tokenization import TextTokenizer

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from bento_service.reader import Query, ReaderSettings, Reading
+from bento_service.query import Query
+from bento_service.reader import ReaderSettings, Reading
 from bento_service.windows import SpecialTokens, Tokens, slide
 from training.data import Answer, Example
 

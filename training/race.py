@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bento_service.engines import Engine, Logits, OnnxEngine, TorchEngine, cpu_count
-from bento_service.reader import Query, Reader, ReaderSettings
+from bento_service.cpus import cpu_count
+from bento_service.engines import Engine, Logits, OnnxEngine, TorchEngine
+from bento_service.query import Query
+from bento_service.reader import Reader, ReaderSettings
 from training import export, features, narrowing
 from training.attention import PLAIN
 from training.evaluate import predict, read

@@ -8,7 +8,8 @@ from transformers import AutoModelForQuestionAnswering
 
 from bento_service import artifact, gpu
 from bento_service.engines import TorchEngine
-from bento_service.reader import Query, Reader
+from bento_service.query import Query
+from bento_service.reader import Reader
 from bento_service.tokenization import TextTokenizer
 
 TAG = bentoml.Tag("extractive-qa", "some-version")

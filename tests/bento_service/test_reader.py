@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from bento_service.engines import OnnxEngine
 from bento_service.errors import QuestionTooLong, TooSlow
-from bento_service.reader import Query, Reader, ReaderSettings
+from bento_service.query import Query
+from bento_service.reader import Reader, ReaderSettings
 from bento_service.tokenization import TextTokenizer
 
 WAIT_S = 20

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bento_service.reader import Answer, Query
+from bento_service.query import Answer, Query
 from bento_service.schema import AnswerRequest, AnswerResponse, AnswersRequest, Span
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from bento_service import artifact
-from bento_service.reader import Query, Reading
+from bento_service.query import Query
+from bento_service.reader import Reading
 from bento_service.tokenization import TextTokenizer
 from bento_service.windows import Tokens, slide
 from tests.commands import training_command
