@@ -6,7 +6,7 @@ import ctypes
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -119,6 +119,8 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
     paths are behind it. An API is a function of a checked request, as `contract.Work` describes.
     """
 
+    _instance: Future[Any] | None = None
+
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Build the application, with the settings that the environment holds now."""
         settings = Settings.from_environment()
@@ -127,10 +129,18 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
         endpoints = {api.route: Endpoint(api.input_spec, partial(_call, api.func)) for api in self.apis.values()}
         limits = settings.model_dump(include={"max_concurrency", "timeout_s"})
         self.middlewares = [(Contract, {"endpoints": endpoints, **limits})]
-        app = super().to_asgi(is_main)
+        # The model is loaded while BentoML imports its server: on two CPUs, the first answer is there a twentieth sooner.
+        with ThreadPoolExecutor(1, thread_name_prefix="instance") as thread:
+            self._instance = thread.submit(super().__call__)
+            app = super().to_asgi(is_main)
         idle = _idle_middleware()
         app.user_middleware = [entry for entry in app.user_middleware if entry.cls not in idle]
         return FrontDoor(app, known_paths(app))
+
+    def __call__(self) -> Any:
+        """Return the instance that `to_asgi` has begun to make; another one each time after that."""
+        begun, self._instance = self._instance, None
+        return super().__call__() if begun is None else begun.result()
 
     @property
     def openapi_spec(self) -> OpenAPISpecification:

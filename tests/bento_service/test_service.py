@@ -233,6 +233,18 @@ print(json.dumps([status, sorted({"torch", "transformers", "training"} & sys.mod
     assert run_script(script, tiny_store) == [200, []]
 
 
+def test_the_instance_is_made_with_the_application_and_handed_over_once(tiny_store):
+    script = """
+import json
+from bento_service.service import ExtractiveQA
+ExtractiveQA.to_asgi()
+made = ExtractiveQA._instance.result()
+first, second = ExtractiveQA(), ExtractiveQA()
+print(json.dumps([first is made, second is made, first.bento_service is ExtractiveQA]))
+"""
+    assert run_script(script, tiny_store) == [True, False, True]
+
+
 def test_order_of_the_middleware(tiny_store):
     script = """
 import json
