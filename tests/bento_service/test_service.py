@@ -245,6 +245,19 @@ print(json.dumps([first is made, second is made, first.bento_service is Extracti
     assert run_script(script, tiny_store) == [True, False, True]
 
 
+def test_no_thread_interrupts_another(tiny_store):
+    script = """
+import json, os
+from concurrent.futures import ThreadPoolExecutor
+from bento_service.service import ExtractiveQA
+ExtractiveQA.to_asgi()
+with ThreadPoolExecutor(1) as thread:
+    begun = thread.submit(os.sched_getscheduler, 0).result()
+print(json.dumps([os.sched_getscheduler(0) == os.SCHED_BATCH, begun == os.SCHED_BATCH]))
+"""
+    assert run_script(script, tiny_store) == [True, True]
+
+
 def test_order_of_the_middleware(tiny_store):
     script = """
 import json
