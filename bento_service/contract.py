@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -34,7 +33,8 @@ JSON = "application/json"
 PROMPT_BYTES = 10_000
 """A body up to this is tokenised on the event loop, in 3 ms if it is prose, 20 at worst; a greater one, on a thread."""
 PATIENCE_S = 0.25
-"""From then on it is watched whether the client leaves: what would be done for one that left sooner is not much."""
+"""From then on it is watched whether the client leaves. To watch costs a third of all that the contract does, most
+have their answer before, and what is done for one that leaves sooner is not much."""
 MAX_LISTED_ERRORS = 10
 MAX_NAME_CHARACTERS = 60
 
@@ -96,77 +96,76 @@ class Contract:
         body = await _read(headers, receive, deadline)
         request = parse(endpoint.body, body)
         self._admission.enter(len(body))
-        client = _Client()
-        answer = _begun(endpoint.work, request, client, prompt=len(body) <= PROMPT_BYTES)
-        answer.add_done_callback(partial(self._release, client, len(body)))
+        answer = self._begun(endpoint.work, request, len(body))
+        watching: list[asyncio.Task[None]] = []
+
+        def watch() -> None:
+            watching.append(asyncio.ensure_future(self._watch(receive, deadline, answer)))
+
+        loop = asyncio.get_running_loop()
+        begin = loop.call_at(min(loop.time() + PATIENCE_S, deadline), watch)
         try:
-            return await self._wait(answer, receive, deadline)
-        except BaseException:
-            # The engine can't be stopped, and the slot is free only when it is done: late work can't pile up.
-            client.gone = True
-            raise
+            return await answer
+        finally:
+            begin.cancel()
+            for task in watching:
+                task.cancel()
 
-    async def _wait(self, answer: asyncio.Future[Response], receive: Receive, deadline: float) -> Response:
-        """Return the response. Raises what the work raised, TooSlow, or _Disconnected when the client left."""
-        now = asyncio.get_running_loop().time
-        # To watch the client costs as much as to tokenise its question: most have their answer before.
-        await asyncio.wait((answer,), timeout=min(PATIENCE_S, max(0.0, deadline - now())))
-        gone = False
-        if not answer.done():
-            left = asyncio.ensure_future(_disconnected(receive))
-            either: set[asyncio.Future[Any]] = {answer, left}
+    def _begun(self, work: Work, request: BaseModel, size: int) -> asyncio.Future[Response]:
+        """Begin the work on a checked request of `size` bytes, and return its answer as the event loop's.
+
+        Who ends the answer before the work does abandons it. The engine can't be stopped, and the request's slot is
+        free only when the work is done: late work can't pile up.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Response] = loop.create_future()
+
+        def settle(promise: Future[Response]) -> None:
+            self._admission.leave(size, read=not answer.done())
+            if answer.done():
+                return
+            error = promise.exception()
+            if error is None:
+                answer.set_result(promise.result())
+            else:
+                answer.set_exception(error)
+
+        def hand_over(promise: Future[Response]) -> None:
+            with suppress(RuntimeError):  # the server has stopped, and its event loop is closed
+                loop.call_soon_threadsafe(settle, promise)
+
+        def begin() -> None:
             try:
-                timeout = max(0.0, deadline - now())
-                await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-                gone = left.done()
-            finally:
-                left.cancel()
-        if answer.done():
-            return answer.result()
-        if gone:
-            raise _Disconnected
-        raise TooSlow(f"no answer within {self._timeout_s:g} s; send a shorter context, or try again later")
+                promise = work(request, answer.done)
+            except Exception as error:
+                promise = _failed(error)
+            promise.add_done_callback(hand_over)
 
-    def _release(self, client: _Client, size: int, answer: asyncio.Future[Response]) -> None:
-        self._admission.leave(size, read=not client.gone)
-        answer.exception()  # or asyncio logs "never retrieved" with a traceback, for work that came too late
+        if size <= PROMPT_BYTES:
+            begin()
+        else:  # on a thread, so that the event loop does not wait for it
+            try:
+                loop.run_in_executor(None, begin)
+            except RuntimeError as error:  # there is none to be had
+                hand_over(_failed(error))
+        return answer
 
-
-def _begun(work: Work, request: BaseModel, client: _Client, *, prompt: bool) -> asyncio.Future[Response]:
-    """Begin the work, and return its answer as the event loop's; if not prompt, on a thread: nothing waits for it.
-
-    Only the work ends the answer, so a request that nobody waits for any more has one too.
-    """
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Response] = loop.create_future()
-
-    def settle(promise: Future[Response]) -> None:
-        error = promise.exception()
-        if error is None:
-            answer.set_result(promise.result())
-        else:
+    async def _watch(self, receive: Receive, deadline: float, answer: asyncio.Future[Response]) -> None:
+        """End an answer that comes too late, or whose client has left."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await _disconnected(receive)
+            error: Exception = _Disconnected()
+        except TimeoutError:
+            error = TooSlow(f"no answer within {self._timeout_s:g} s; send a shorter context, or try again later")
+        if not answer.done():
             answer.set_exception(error)
 
-    def hand_over(promise: Future[Response]) -> None:
-        with suppress(RuntimeError):  # the server has stopped, and its event loop is closed
-            loop.call_soon_threadsafe(settle, promise)
 
-    def begin() -> None:
-        try:
-            promise = work(request, client.is_gone)
-        except Exception as error:
-            promise = Future()
-            promise.set_exception(error)
-        promise.add_done_callback(hand_over)
-
-    try:
-        if prompt:
-            begin()
-        else:
-            loop.run_in_executor(None, begin)
-    except RuntimeError as error:  # there is no thread to be had
-        answer.set_exception(error)
-    return answer
+def _failed(error: Exception) -> Future[Response]:
+    promise: Future[Response] = Future()
+    promise.set_exception(error)
+    return promise
 
 
 def parse(model: type[Body], body: bytes) -> Body:
@@ -251,14 +250,3 @@ async def _disconnected(receive: Receive) -> None:
 
 class _Disconnected(Exception):
     """The client left: nobody to answer."""
-
-
-class _Client:
-    """Whoever sent a request; gone when it has been answered 504 or has left."""
-
-    def __init__(self) -> None:
-        self.gone = False
-
-    def is_gone(self) -> bool:
-        """Say whether nobody waits for the answer any more."""
-        return self.gone

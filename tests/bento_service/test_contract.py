@@ -96,11 +96,11 @@ def test_a_checked_request_is_begun_once():
         work, connection = Work(), Connection(BODY[:5], BODY[5:])
         running = start(guard(work), connection)
         await begun(work)
+        assert not work.abandoned[0]()
         work.keep()
         await running
         assert connection.status == 200
         assert work.requests == [AnswerRequest(question="Who?", context="Ada.")]
-        assert not work.abandoned[0]()
 
     asyncio.run(scenario())
 
