@@ -97,10 +97,10 @@ class Contract:
         request = parse(endpoint.body, body)
         self._admission.enter(len(body))
         answer = self._begun(endpoint.work, request, len(body))
-        watching: list[asyncio.Task[None]] = []
 
         def watch() -> None:
-            watching.append(asyncio.ensure_future(self._watch(receive, deadline, answer)))
+            watching = asyncio.ensure_future(self._watch(receive, deadline, answer))
+            answer.add_done_callback(lambda _: watching.cancel())
 
         loop = asyncio.get_running_loop()
         begin = loop.call_at(min(loop.time() + PATIENCE_S, deadline), watch)
@@ -108,8 +108,6 @@ class Contract:
             return await answer
         finally:
             begin.cancel()
-            for task in watching:
-                task.cancel()
 
     def _begun(self, work: Work, request: BaseModel, size: int) -> asyncio.Future[Response]:
         """Begin the work on a checked request of `size` bytes, and return its answer as the event loop's.
