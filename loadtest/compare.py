@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,19 +89,25 @@ def compare(questions: Sequence[Question], baseline_python: Path, folder: Path, 
     checkpoint = bentoml.models.get(f"{MODEL}{CHECKPOINT_SUFFIX}:{model.tag.version}")
     rows: list[Row] = []
     alone: dict[int, float] = {}
+    windows = _windows(Path(model.path), questions)
+    engine = Scheduler(OnnxEngine(Path(model.path) / artifact.GRAPH))
+
+    def by_itself() -> float:
+        return engine_alone(engine, windows, len(questions), plan.seconds)
+
     with (
         service(questions[0], folder, str(model.tag)) as ours,
         _baseline(questions[0], folder, baseline_python, checkpoint.path) as theirs,
     ):
         servers = (ours, theirs)
         for concurrency in plan.concurrency:
-            more, alone[concurrency] = _in_turn(servers, Path(model.path), questions, concurrency, plan)
+            more, alone[concurrency] = _in_turn(servers, by_itself, questions, concurrency, plan)
             rows += more
         soak = _soak(ours, questions, plan.soak) if plan.soak else {}
     report: dict[str, Any] = {
         "model": str(model.tag),
         "cpus": cpu_count(),
-        "tokens": float(np.mean([len(window) for window in _windows(Path(model.path), questions)])),
+        "tokens": float(np.mean([len(window) for window in windows])),
         "first_answer_s": {server.name: server.first_answer_s for server in servers},
         "engine_alone": alone,
         "rows": [asdict(row) for row in rows],
@@ -127,15 +133,16 @@ def _baseline(question: Question, folder: Path, python: Path, checkpoint: str) -
     return processes.running(BASELINE, words, port, question.body, cwd=here, env=env, log=folder / "baseline.log")
 
 
-def engine_alone(model: Path, questions: Sequence[Question], seconds: float) -> float:
-    """Return how many questions a second the engine reads without tokenising, decoding or HTTP: the limit."""
-    shared = Scheduler(OnnxEngine(model / artifact.GRAPH))
-    windows = _windows(model, questions)
-    shared.run(windows[:8])
+def engine_alone(engine: Scheduler, windows: Sequence[Window], questions: int, seconds: float) -> float:
+    """Return how many questions a second are read, of so many with these windows, without tokenising, decoding or HTTP.
+
+    That is the limit.
+    """
+    engine.run(windows[:8])
     begun, read = time.monotonic(), 0
     while time.monotonic() < begun + seconds:
-        shared.run(windows)
-        read += len(questions)
+        engine.run(windows)
+        read += questions
     return read / (time.monotonic() - begun)
 
 
@@ -156,7 +163,11 @@ def _windows(model: Path, questions: Sequence[Question]) -> list[Window]:
 
 
 def _in_turn(
-    servers: Sequence[Server], model: Path, questions: Sequence[Question], concurrency: int, plan: Plan
+    servers: Sequence[Server],
+    by_itself: Callable[[], float],
+    questions: Sequence[Question],
+    concurrency: int,
+    plan: Plan,
 ) -> tuple[list[Row], float]:
     """Measure the servers and the engine alone (questions/s) one after the other, and again.
 
@@ -170,7 +181,7 @@ def _in_turn(
             with processes.peak_memory(server) as memory:
                 load = drive(server.url, questions, concurrency=concurrency, seconds=plan.seconds)
             turns[server.name].append((load, server.cpu_s() - cpu, max(memory)))
-        alone.append(engine_alone(model, questions, plan.seconds))
+        alone.append(by_itself())
     rows = [_row(name, concurrency, *zip(*measured, strict=True)) for name, measured in turns.items()]
     return rows, float(np.mean(alone))
 

@@ -58,9 +58,13 @@ def drive(
     until = float("inf") if seconds is None else begun + seconds
     asked = itertools.cycle((question, question.body) for question in questions)
     turns = itertools.islice(asked, count)
-    headers = {"Content-Type": "application/json"}
-    limits = {"connection_timeout": REQUEST_S, "network_timeout": REQUEST_S}
-    client = HTTPClient.from_url(url, concurrency=concurrency, headers=headers, **limits)
+    client = HTTPClient.from_url(
+        url,
+        concurrency=concurrency,
+        headers={"Content-Type": "application/json"},
+        connection_timeout=REQUEST_S,
+        network_timeout=REQUEST_S,
+    )
     try:
         gevent.joinall(
             [gevent.spawn(_ask_on, client, turns, until, load) for _ in range(concurrency)], raise_error=True
