@@ -29,7 +29,7 @@ def save(name: str, served: Path, checkpoint: Path, metrics: dict[str, Any], pro
     version = bentoml.Tag.from_str(name).make_new_version().version
     labels = {"task": "extractive-question-answering", "base_model": provenance["base_model"]["name"]}
     # What a person wants to see of it; the rest is in its files. BentoML parses this, in Python, of every model of the
-    # store whenever a server starts: with all of metrics and provenance, that was a fifth of the time to an answer.
+    # store whenever a server starts: with all of metrics and provenance, that was a twelfth of the time to an answer.
     metadata = {"metrics": metrics["served"]["overall"], "data": provenance["data"]}
     checkpoint_tag, tag = f"{name}{CHECKPOINT_SUFFIX}:{version}", f"{name}:{version}"
     try:
