@@ -15,26 +15,13 @@ from kubernetes import client, config
 
 from deploy.errors import Refused, Unauthorized, Unreachable
 from deploy.kinds import KINDS, describe, described
+from deploy.remedies import OVERLOADED, refused, unreachable
 
 FIELD_MANAGER = "extractive-qa-deploy"
 _CONNECT_S, _READ_S = 10, 30
 _ATTEMPTS = 4
 _PAUSE_S = 0.5
 """Before the second attempt; each later one waits twice as long as the one before."""
-_OVERLOADED = {429, 500, 502, 503, 504}
-
-
-_REMEDIES = {
-    401: "the cluster does not know these credentials; log in again, or check KUBECONFIG",
-    403: "ask an administrator for this right, or have one apply it",
-    404: "it, its namespace or its kind is not on the cluster; `python -m deploy apply` makes namespaces, and a kind "
-    "that Kubernetes does not bring comes with its operator",
-    409: "something else has set these fields; look at them, then run this again with --force-conflicts",
-    410: "run this again",
-    422: "the object is invalid, or changes a field that can't change; delete it and run this again",
-}
-_QUOTA = "raise the namespace's quota, or ask for less CPU, memory or replicas in the settings"
-_OVERLOAD = "the API server is overloaded or starting; run this again"
 
 
 @dataclass(frozen=True)
@@ -226,11 +213,11 @@ class Cluster:
             except Unauthorized:
                 raise
             except Refused as error:
-                if last or error.status not in _OVERLOADED:
+                if last or error.status not in OVERLOADED:
                     raise
             except (Unreachable, urllib3.exceptions.HTTPError) as error:
                 if last:
-                    raise _unreachable(what, self.host, error) from error
+                    raise unreachable(what, self.host, error) from error
             else:
                 try:
                     return json.loads(text)
@@ -260,13 +247,11 @@ class Cluster:
         )
         try:
             answer = self._api.call_api(method, url, headers, body, _request_timeout=(_CONNECT_S, _READ_S))
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _unreachable(what, self.host, error) from error
-        except client.ApiException as error:
-            raise _unreachable(what, self.host, error) from error
+        except (urllib3.exceptions.HTTPError, OSError, client.ApiException) as error:
+            raise unreachable(what, self.host, error) from error
         response: urllib3.HTTPResponse = answer.response
         if response.status >= 400:
-            raise _refused(what, response.status, response.data)
+            raise refused(what, response.status, response.data)
         return response
 
 
@@ -279,25 +264,3 @@ def _path(kind: str, namespace: str | None, name: str | None = None) -> str:
 def _line(raw: bytes) -> Line:
     stamp, _, text = raw.decode("utf-8", errors="replace").partition(" ")
     return Line(stamp, text)
-
-
-def _unreachable(what: str, host: str, error: Exception) -> Unreachable:
-    if isinstance(error, Unreachable):
-        return error
-    reason = getattr(error, "reason", None) or error
-    return Unreachable(
-        f"{what}: {host} does not answer ({reason}); check that the cluster runs and that KUBECONFIG names it"
-    )
-
-
-def _refused(what: str, status: int, body: bytes) -> Refused | Unreachable:
-    """Read the Status that the API server answers with."""
-    try:
-        answer = json.loads(body)
-        said = answer.get("message") or answer.get("detail") or ""  # of the API server, or of the service behind it
-    except (ValueError, AttributeError):
-        said = body.decode("utf-8", errors="replace")[:200].strip()
-    remedy = _QUOTA if "exceeded quota" in said else _REMEDIES.get(status, "")
-    remedy = _OVERLOAD if status in _OVERLOADED else remedy
-    message = f"{what}: {said or 'no reason was given'} (HTTP {status})" + (f"; {remedy}" if remedy else "")
-    return Unauthorized(message) if status == 401 else Refused(message, status)
