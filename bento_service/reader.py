@@ -97,7 +97,7 @@ class Reader:
         conclude: Callable[[list[list[Answer]]], Result],
         abandoned: Callable[[], bool] = never,
     ) -> Future[Result]:
-        """Tokenise, and promise what `conclude` makes of each query's answers, on the thread that read the last window.
+        """Tokenise, and promise what `conclude` makes of each query's answers, on a thread of the engine.
 
         Nobody has to wait on a thread of its own meanwhile. Raises QuestionTooLong. Whatever fails later is the
         future's: TooSlow as `read` raises it, and what `conclude` raises.

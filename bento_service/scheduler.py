@@ -26,6 +26,10 @@ SPACING_S = 0.25
 them, a hundredth. A caller with many can't hold up the others, and is not starved by them either: behind its schedule,
 it goes first. 100,000 characters are due in half of a minute, whatever else is asked; the two to six windows of an
 everyday page at once."""
+BURST = 2
+"""Windows a worker. While so many requests are unread, those that are read are answered together, held until so many
+more windows are read: what decodes, responds and takes in the next requests finds its caches warm but for the first of
+them. It is 4 % more answers a second with 8 or 32 requests at once. Nothing is held while there is less to do."""
 
 
 def never() -> bool:
@@ -42,6 +46,10 @@ class Scheduler:
         self._order = itertools.count()
         self._waiting: list[tuple[float, int, int, _Job]] = []  # a heap of (due, order, window, job)
         self._running = 0
+        self._burst = BURST * engine.workers
+        self._unread = 0  # jobs
+        self._ended: list[_Job] = []  # whose promises are not kept yet
+        self._held = 0  # windows read since the first of them ended
         # Its threads end with this object. They do nothing while nobody asks.
         self._threads = ThreadPoolExecutor(engine.workers, thread_name_prefix="engine")
 
@@ -57,15 +65,19 @@ class Scheduler:
     ) -> Future[Result]:
         """Promise what `conclude` makes of (start_logits, end_logits) a window, (seq_len,) each.
 
-        It is called on the engine's thread that read the last of them, as callbacks are; what it raises is the
-        future's. That fails with TooSlow once `abandoned` says that nobody waits any more: windows not yet begun are
-        dropped. Nobody can cancel it.
+        It is called on a thread of the engine, as callbacks are; what it raises is the future's. That fails with
+        TooSlow once `abandoned` says that nobody waits any more: windows not yet begun are dropped. Nobody can cancel
+        it.
         """
         job = _Job(windows, conclude, abandoned)
+        if not windows:
+            job.keep()
+            return job.done
         by_length = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
         now = time.monotonic()
         spacing = SPACING_S * min(1, len(windows) / LONG) ** 2
         with self._lock:
+            self._unread += 1
             for turn, i in enumerate(by_length):
                 heapq.heappush(self._waiting, (now + turn * spacing, next(self._order), i, job))
         for _ in range(math.ceil(len(windows) / self._engine.batch_size)):
@@ -74,46 +86,59 @@ class Scheduler:
 
     def _run_next(self) -> None:
         with self._lock:
-            batch, dropped = self._take()
+            batch = self._take()
             more = self._waiting and self._engine.workers > 1  # that another worker takes in a moment
             alone = not self._running and not more
-            self._running += bool(batch)
-        for job in dropped:
-            job.done.set_exception(TooSlow("nobody waits for this answer any more"))
-        if not batch:  # earlier batches were filled up with these
-            return
+            self._running += 1
         failure = None
-        try:
-            start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]), alone=alone)
-        except Exception as error:
-            failure = error
+        if batch:  # earlier ones were not filled up with these windows
+            try:
+                start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]), alone=alone)
+            except Exception as error:
+                failure = error
         with self._lock:
             self._running -= 1
-            for row, (job, i) in enumerate(batch if failure is None else ()):
+            for row, (job, i) in enumerate(batch):
+                if failure is not None:
+                    self._end(job, failure)
+                    continue
                 length = len(job.windows[i])
                 job.logits[i] = (start_logits[row, :length], end_logits[row, :length])
-            ended = [job for job, _ in batch if (failure is not None or job.is_read()) and job.end()]
-        for job in ended:  # without the lock: whoever waits for these goes on from here
-            if failure is not None:
-                job.done.set_exception(failure)
-            else:
-                job.keep()
+                if len(job.logits) == len(job.windows):
+                    self._end(job)
+            self._held += len(batch) if self._ended else 0
+            due = self._due()
+        for job in due:  # without the lock: whoever waits for these goes on from here
+            job.keep()
 
-    def _take(self) -> tuple[list[tuple[_Job, int]], list[_Job]]:
-        """Return the windows of the next batch, and the jobs that nobody waits for any more."""
+    def _take(self) -> list[tuple[_Job, int]]:
+        """Return the windows of the next batch. Ends the jobs on the way that nobody waits for any more."""
         batch: list[tuple[_Job, int]] = []
-        dropped: list[_Job] = []
         while self._waiting and len(batch) < self._engine.batch_size:
             _, _, i, job = heapq.heappop(self._waiting)
-            if job.abandoned() and job.end():
-                dropped.append(job)
+            if job.abandoned():
+                self._end(job, TooSlow("nobody waits for this answer any more"))
             if not job.ended:
                 batch.append((job, i))
-        return batch, dropped
+        return batch
+
+    def _end(self, job: _Job, failure: Exception | None = None) -> None:
+        """Mark a job as read, failed or dropped, unless it is already."""
+        if not job.ended:
+            job.ended, job.failure = True, failure
+            self._ended.append(job)
+            self._unread -= 1
+
+    def _due(self) -> list[_Job]:
+        """Return the jobs whose promises are to be kept now: all that have ended, or none yet."""
+        if self._unread >= self._burst > self._held:
+            return []
+        due, self._ended, self._held = self._ended, [], 0
+        return due
 
 
 class _Job:
-    """One caller's windows, and the promise made of them. Guarded by the scheduler's lock, but for its promise."""
+    """One caller's windows, and the promise made of them. Guarded by the scheduler's lock until it has ended."""
 
     def __init__(
         self, windows: Sequence[Window], conclude: Callable[[list[Logits]], Any], abandoned: Callable[[], bool]
@@ -123,26 +148,19 @@ class _Job:
         self.done: Future[Any] = Future()
         self.done.set_running_or_notify_cancel()  # from here on nobody can cancel it
         self.logits: dict[int, Logits] = {}
-        self.ended = not windows
+        self.ended = False
+        self.failure: Exception | None = None
         self._conclude = conclude
-        if not windows:
-            self.keep()
 
     def keep(self) -> None:
-        """Keep the promise, of logits that are all there."""
+        """Keep the promise, or say why not."""
+        if self.failure is not None:
+            self.done.set_exception(self.failure)
+            return
         try:
             self.done.set_result(self._conclude([self.logits[i] for i in range(len(self.windows))]))
         except Exception as error:
             self.done.set_exception(error)
-
-    def is_read(self) -> bool:
-        """Say whether the logits of all windows are there."""
-        return len(self.logits) == len(self.windows)
-
-    def end(self) -> bool:
-        """Mark the job as read, failed or dropped; say whether it was none of these before."""
-        first, self.ended = not self.ended, True
-        return first
 
 
 def _padded(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

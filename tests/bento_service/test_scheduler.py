@@ -167,6 +167,53 @@ def test_windows_of_several_callers_share_a_batch(callers):
     assert sorted(engine.read[1]) == [1, 2, 3, 4]
 
 
+def read_next(engine):
+    """Let the engine read what it holds; return when it holds the next."""
+    engine.gate.release()
+    assert engine.begun.acquire(timeout=WAIT_S)
+
+
+def test_answers_are_held_and_given_together_while_there_is_much_to_read():
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    first, second, third, fourth = (shared.submit([window(name)], len) for name in range(4))
+    assert engine.begun.acquire(timeout=WAIT_S)
+    read_next(engine)
+    assert not first.done()
+    read_next(engine)
+    assert first.result(WAIT_S) == second.result(WAIT_S) == 1
+    read_next(engine)
+    assert third.result(WAIT_S) == 1
+    engine.gate.release()
+    assert fourth.result(WAIT_S) == 1
+
+
+def test_an_answer_is_not_held_for_the_many_windows_of_one_other():
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    short = shared.submit([window(1)], len)
+    shared.submit([window(name) for name in range(100, 110)], len)
+    assert engine.begun.acquire(timeout=WAIT_S)
+    read_next(engine)
+    assert short.result(WAIT_S) == 1
+    engine.gate.release(10)
+
+
+def test_a_held_answer_is_given_when_the_rest_is_dropped():
+    engine = GatedEngine()
+    shared = Scheduler(engine)
+    gone = threading.Event()
+    held = shared.submit([window(1)], len)
+    dropped = [shared.submit([window(name)], len, gone.is_set) for name in (2, 3)]
+    assert engine.begun.acquire(timeout=WAIT_S)
+    gone.set()
+    engine.gate.release()
+    assert held.result(WAIT_S) == 1
+    for promise in dropped:
+        with pytest.raises(TooSlow):
+            promise.result(WAIT_S)
+
+
 def test_what_nobody_waits_for_is_dropped(callers):
     engine = GatedEngine()
     shared = Scheduler(engine)
