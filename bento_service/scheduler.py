@@ -27,9 +27,10 @@ them, a hundredth. A caller with many can't hold up the others, and is not starv
 it goes first. 100,000 characters are due in half of a minute, whatever else is asked; the two to six windows of an
 everyday page at once."""
 BURST = 2
-"""Windows a worker. While so many requests are unread, those that are read are answered together, held until so many
-more windows are read: what decodes, responds and takes in the next requests finds its caches warm but for the first of
-them. It is 4 % more answers a second with 8 or 32 requests at once. Nothing is held while there is less to do."""
+"""Windows a worker. While as many requests are unread, those that are read are held and answered together, once so many
+windows are read since the first of them ended, its last one too: what decodes, responds and takes in the next requests
+finds its caches warm but for the first of them. It is 4 % more answers a second with 8 or 32 requests at once. Nothing
+is held while there is less to do."""
 
 
 def never() -> bool:
@@ -89,27 +90,30 @@ class Scheduler:
             batch = self._take()
             more = self._waiting and self._engine.workers > 1  # that another worker takes in a moment
             alone = not self._running and not more
-            self._running += 1
+            self._running += bool(batch)
+            due = [] if batch else self._due()  # earlier batches were filled up with these windows, or they are dropped
+        if batch:
+            due = self._read(batch, alone=alone)
+        for job in due:  # without the lock: whoever waits for these goes on from here
+            job.keep()
+
+    def _read(self, batch: list[tuple[_Job, int]], *, alone: bool) -> list[_Job]:
+        """Run the engine; return the jobs whose promises are to be kept now."""
         failure = None
-        if batch:  # earlier ones were not filled up with these windows
-            try:
-                start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]), alone=alone)
-            except Exception as error:
-                failure = error
+        try:
+            start_logits, end_logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]), alone=alone)
+        except Exception as error:
+            failure = error
         with self._lock:
             self._running -= 1
             for row, (job, i) in enumerate(batch):
-                if failure is not None:
+                if failure is None:
+                    length = len(job.windows[i])
+                    job.logits[i] = (start_logits[row, :length], end_logits[row, :length])
+                if failure is not None or len(job.logits) == len(job.windows):
                     self._end(job, failure)
-                    continue
-                length = len(job.windows[i])
-                job.logits[i] = (start_logits[row, :length], end_logits[row, :length])
-                if len(job.logits) == len(job.windows):
-                    self._end(job)
             self._held += len(batch) if self._ended else 0
-            due = self._due()
-        for job in due:  # without the lock: whoever waits for these goes on from here
-            job.keep()
+            return self._due()
 
     def _take(self) -> list[tuple[_Job, int]]:
         """Return the windows of the next batch. Ends the jobs on the way that nobody waits for any more."""

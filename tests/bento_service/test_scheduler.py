@@ -51,6 +51,12 @@ def occupy(engine, shared, callers):
     return first
 
 
+def read_next(engine):
+    """Let the engine read what it holds; return when it holds the next."""
+    engine.gate.release()
+    assert engine.begun.acquire(timeout=WAIT_S)
+
+
 def wait_for(shared, count):
     """Return when as many windows wait."""
     deadline = time.monotonic() + WAIT_S
@@ -81,8 +87,7 @@ def test_only_a_window_that_nothing_runs_beside_or_waits_behind_is_alone(callers
     occupy(engine, shared, callers)
     behind = callers.submit(shared.run, [window(1)])
     wait_for(shared, 1)
-    engine.gate.release()
-    assert engine.begun.acquire(timeout=WAIT_S)
+    read_next(engine)
     assert engine.alone == [True, False, False]
     engine.gate.release(2)
     behind.result(WAIT_S)
@@ -165,12 +170,6 @@ def test_windows_of_several_callers_share_a_batch(callers):
         ((start, _),) = future.result(WAIT_S)
         assert start.tolist() == [name] * (2 + name)  # without its neighbours' padding
     assert sorted(engine.read[1]) == [1, 2, 3, 4]
-
-
-def read_next(engine):
-    """Let the engine read what it holds; return when it holds the next."""
-    engine.gate.release()
-    assert engine.begun.acquire(timeout=WAIT_S)
 
 
 def test_answers_are_held_and_given_together_while_there_is_much_to_read():
