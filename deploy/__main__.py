@@ -112,6 +112,11 @@ def _settings(options: argparse.Namespace) -> Settings:
     return settings.load(options.config, os.environ, flags)
 
 
+def _connect(chosen: Settings) -> Cluster:
+    """Connect, to wait for an API server that goes away for a while as long as a rollout may take."""
+    return Cluster.connect(chosen.kube_context, patience_s=chosen.rollout_deadline_s, say=_say)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -157,19 +162,19 @@ def _secret(options: argparse.Namespace, chosen: Settings) -> None:
 
 
 def _train(options: argparse.Namespace, chosen: Settings) -> None:
-    with Cluster.connect(chosen.kube_context) as cluster:
+    with _connect(chosen) as cluster:
         model = Pipeline(cluster, chosen, _say).train()
     _print(options, model, {"model": model})
 
 
 def _package(options: argparse.Namespace, chosen: Settings) -> None:
-    with Cluster.connect(chosen.kube_context) as cluster:
+    with _connect(chosen) as cluster:
         bento = Pipeline(cluster, chosen, _say).package()
     _print(options, bento, {"bento": bento})
 
 
 def _build(options: argparse.Namespace, chosen: Settings) -> None:
-    with Cluster.connect(chosen.kube_context) as cluster:
+    with _connect(chosen) as cluster:
         pipeline = Pipeline(cluster, chosen, _say)
         if options.image == "training":
             built = pipeline.training_image(if_changed=options.if_changed)
@@ -179,7 +184,7 @@ def _build(options: argparse.Namespace, chosen: Settings) -> None:
 
 
 def _verify(options: argparse.Namespace, chosen: Settings) -> None:
-    with Cluster.connect(chosen.kube_context) as cluster:
+    with _connect(chosen) as cluster:
         said = Pipeline(cluster, _pinned(chosen), _say).verify()
     _print(options, status.verified(said), said)
 
@@ -200,7 +205,7 @@ def _apply(options: argparse.Namespace, chosen: Settings) -> None:
     objects = render.objects(chosen)
     dry = options.dry_run is not None
     report: dict[str, Any] = {"image": chosen.serving_reference}
-    with Cluster.connect(chosen.kube_context) as cluster:
+    with _connect(chosen) as cluster:
         done = apply.apply(cluster, objects, _say, dry_run=dry, force=options.force_conflicts)
         report["applied"] = [one._asdict() for one in done]
         if not dry:
@@ -209,13 +214,13 @@ def _apply(options: argparse.Namespace, chosen: Settings) -> None:
 
 
 def _rollback(options: argparse.Namespace, chosen: Settings) -> None:
-    with Cluster.connect(chosen.kube_context) as cluster:
+    with _connect(chosen) as cluster:
         image = Rollout(cluster, chosen, _say).back()
     _print(options, image, {"image": image})
 
 
 def _load(options: argparse.Namespace, chosen: Settings) -> None:
-    with Cluster.connect(chosen.kube_context) as cluster:
+    with _connect(chosen) as cluster:
         Pipeline(cluster, chosen, _say).load()
     _print(options, "every answer was right", {"shape": chosen.load_shape})
 
@@ -231,7 +236,7 @@ def _delete(options: argparse.Namespace, chosen: Settings) -> None:
     if options.dry_run:
         _print(options, "\n".join(map(describe, objects)), [describe(made) for made in objects])
         return
-    with Cluster.connect(chosen.kube_context) as cluster:
+    with _connect(chosen) as cluster:
         if not options.yes:
             _confirm(cluster, chosen, objects, purge=options.purge)
         count = removal.remove(cluster, objects, _say)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
 
-from deploy.errors import Refused, Unauthorized, Unreachable
+from deploy import kubeconfig
+from deploy.errors import DeployError, Refused, Unauthorized
 from deploy.kinds import KINDS, describe, described
-from deploy.remedies import OVERLOADED, refused, unreachable
+from deploy.patience import Patience
+from deploy.remedies import OVERLOADED, foreign, refused, unreachable
 
 FIELD_MANAGER = "extractive-qa-deploy"
 _CONNECT_S, _READ_S = 10, 30
-_ATTEMPTS = 4
-_PAUSE_S = 0.5
-"""Before the second attempt; each later one waits twice as long as the one before."""
+_VERSION = "/version"
+_AGAIN = {"GET", "PATCH", "DELETE"}
+"""Methods that may be sent again without harm."""
 
 
 @dataclass(frozen=True)
@@ -33,30 +33,27 @@ class Line:
 
 
 class Cluster:
-    """A connection. Reading and applying are tried again when the connection drops or the API server is overloaded.
+    """A connection. What can be sent twice is, when the connection drops or the API server is overloaded.
 
     Every method raises Unreachable or Refused, whose message names the object and what to do.
     """
 
-    def __init__(self, api: client.ApiClient) -> None:
-        self._api = api
+    def __init__(
+        self, api: client.ApiClient, *, patience_s: float = 0, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._api, self._patience_s, self._say = api, patience_s, say
+        self._answered = False
 
     @classmethod
-    def connect(cls, context: str | None = None) -> Cluster:
-        """Connect as KUBECONFIG (or ~/.kube/config) says, or with the token of the pod that this runs in."""
-        configuration = client.Configuration()
-        named = os.environ.get("KUBECONFIG")  # the library reads it once only, when it is imported
-        try:
-            try:
-                config.load_kube_config(named, context, client_configuration=configuration)  # type: ignore[no-untyped-call]
-            except config.ConfigException:
-                if context is not None:
-                    raise
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except (config.ConfigException, OSError) as error:
-            raise Unreachable(f"no cluster is configured: {error}; set KUBECONFIG to a file that names one") from error
-        configuration.retries = urllib3.Retry(total=0, redirect=3)
-        return cls(client.ApiClient(configuration))
+    def connect(
+        cls, context: str | None = None, *, patience_s: float = 0, say: Callable[[str], None] = lambda _: None
+    ) -> Cluster:
+        """Connect as KUBECONFIG (or ~/.kube/config) says, or with the token of the pod that this runs in.
+
+        patience_s: how long to wait for an API server that has answered before and no longer does. say: gets a line
+        when that wait begins, and when it ends.
+        """
+        return cls(client.ApiClient(kubeconfig.load(context)), patience_s=patience_s, say=say)
 
     def __enter__(self) -> Cluster:
         return self
@@ -75,7 +72,15 @@ class Cluster:
 
     def version(self) -> dict[str, Any]:
         """Return what the API server says of its version."""
-        found: dict[str, Any] = self._request("GET", "/version", "the API server's version")
+        what = "the API server's version could not be read"
+        try:
+            found: dict[str, Any] = self._request("GET", _VERSION, what)
+        except (Refused, Unauthorized) as error:
+            if self._answered or (isinstance(error, Refused) and error.status in OVERLOADED):
+                raise
+            raise foreign(what, self.host) from error
+        if not isinstance(found, dict) or "gitVersion" not in found:
+            raise foreign(what, self.host)
         return found
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
@@ -204,27 +209,33 @@ class Cluster:
         body: Any = None,
         content_type: str = "application/json",
     ) -> Any:
-        """Send a request and return the JSON of its answer."""
-        for attempt in range(_ATTEMPTS):
-            last = attempt == _ATTEMPTS - 1 or method not in ("GET", "PATCH")
+        """Send a request, again when that may help, and return the JSON of its answer."""
+        patient = self._answered and not _relayed(path)
+        patience = Patience(self.host, self._patience_s if patient else 0, self._say)
+        while True:
             try:
                 response = self._send(method, path, what, query, body, content_type)
-                text = response.data
-            except Unauthorized:
-                raise
-            except Refused as error:
-                if last or error.status not in OVERLOADED:
-                    raise
-            except (Unreachable, urllib3.exceptions.HTTPError) as error:
-                if last:
-                    raise unreachable(what, self.host, error) from error
-            else:
-                try:
-                    return json.loads(text)
-                except ValueError as error:
-                    raise Refused(f"{what}: the answer is not JSON", response.status) from error
-            time.sleep(_PAUSE_S * 2**attempt)
-        raise AssertionError("unreachable")
+                content = self._content(what, path, response)
+                patience.end()
+                return content
+            except (DeployError, urllib3.exceptions.HTTPError) as error:
+                failure = error if isinstance(error, DeployError) else unreachable(what, self.host, error)
+                if method not in _AGAIN or not patience.wait(failure):
+                    raise failure from error
+
+    def _content(self, what: str, path: str, response: urllib3.HTTPResponse) -> Any:
+        try:
+            content = json.loads(response.data)
+        except ValueError as error:
+            self._recognise(path)
+            raise Refused(f"{what}: the answer is not JSON", response.status) from error
+        self._answered |= isinstance(content, dict) and bool({"kind", "gitVersion"} & content.keys())
+        return content
+
+    def _recognise(self, path: str) -> None:
+        """Make sure that it is a Kubernetes API server that answers. Raises WrongServer."""
+        if not self._answered and path != _VERSION:
+            self.version()
 
     def _send(
         self,
@@ -251,8 +262,24 @@ class Cluster:
             raise unreachable(what, self.host, error) from error
         response: urllib3.HTTPResponse = answer.response
         if response.status >= 400:
+            self._answered |= _is_status(response.data)
+            if response.status not in OVERLOADED:
+                self._recognise(path)
             raise refused(what, response.status, response.data)
         return response
+
+
+def _relayed(path: str) -> bool:
+    """Return whether something behind the API server answers, which may be missing while the API server is well."""
+    return "/proxy/" in path or path.startswith("/apis/metrics.k8s.io/")
+
+
+def _is_status(body: bytes) -> bool:
+    """Return whether an error is told as an API server tells its own."""
+    try:
+        return bool(json.loads(body).get("kind") == "Status")
+    except (ValueError, AttributeError):
+        return False
 
 
 def _path(kind: str, namespace: str | None, name: str | None = None) -> str:

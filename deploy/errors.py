@@ -2,8 +2,9 @@
 
     DeployError (exit code 1)
     ├── SettingsError (2)
-    ├── Unreachable (3): the cluster or the registry does not answer
-    │   └── Unauthorized: it does not know the credentials
+    ├── Unreachable (3): no cluster is configured, or the cluster or the registry does not answer
+    │   ├── Unauthorized: it does not know the credentials
+    │   └── WrongServer: what answers is not the cluster, or can't be trusted to be
     ├── Refused (4): the cluster or the registry answers that it won't
     ├── RunFailed (5): a Job failed, was late or went away
     ├── RolloutFailed (6): what was rolled out does not run or does not answer
@@ -35,6 +36,10 @@ class Unreachable(DeployError):
 
 class Unauthorized(Unreachable):
     """The credentials are missing, wrong or too old."""
+
+
+class WrongServer(Unreachable):
+    """What answers at the cluster's address is no Kubernetes API server, or its certificate is not trusted."""
 
 
 class Refused(DeployError):

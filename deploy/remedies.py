@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 
-from deploy.errors import Refused, Unauthorized, Unreachable
+from deploy.errors import Refused, Unauthorized, Unreachable, WrongServer
 
 OVERLOADED = {429, 500, 502, 503, 504}
 """Statuses after which the same request may succeed."""
@@ -19,16 +20,45 @@ _REMEDIES = {
     422: "the object is invalid, or changes a field that can't change; delete it and run this again",
 }
 _QUOTA = "raise the namespace's quota, or ask for less CPU, memory or replicas in the settings"
+_ENDING = "the namespace is still being deleted; run this again once it is gone"
 _OVERLOAD = "the API server is overloaded or starting; run this again"
 
 
 def unreachable(what: str, host: str, error: Exception) -> Unreachable:
-    """Say that the host does not answer. what: could not be done to which object."""
+    """Say why the host does not answer. what: could not be done to which object."""
     if isinstance(error, Unreachable):
         return error
     reason = getattr(error, "reason", None) or error
+    failure = _tls(reason)
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return WrongServer(
+            f"{what}: the certificate of {host} is not trusted ({failure.verify_message}); check certificate-authority "
+            "and server of the cluster in KUBECONFIG: they may be another cluster's, or older than this one"
+        )
+    if failure is not None:
+        return WrongServer(
+            f"{what}: {host} does not speak TLS as expected ({failure.reason or failure}); check server and the "
+            "certificates in KUBECONFIG"
+        )
     return Unreachable(
         f"{what}: {host} does not answer ({reason}); check that the cluster runs and that KUBECONFIG names it"
+    )
+
+
+def _tls(error: object) -> ssl.SSLError | None:
+    """Return the failure of TLS that an error comes from. A connection that was cut off is none."""
+    while isinstance(error, Exception):
+        if isinstance(error, ssl.SSLError):
+            return None if isinstance(error, ssl.SSLEOFError) else error
+        error = error.__cause__ or error.__context__ or next(iter(error.args[::-1]), None)
+    return None
+
+
+def foreign(what: str, host: str) -> WrongServer:
+    """Say that something else than a Kubernetes API server answers."""
+    return WrongServer(
+        f"{what}: what answers at {host} is no Kubernetes API server; check server of the cluster in KUBECONFIG, and "
+        "that no proxy is in between"
     )
 
 
@@ -40,6 +70,7 @@ def refused(what: str, status: int, body: bytes) -> Refused | Unreachable:
     except (ValueError, AttributeError):
         said = body.decode("utf-8", errors="replace")[:200].strip()
     remedy = _QUOTA if "exceeded quota" in said else _REMEDIES.get(status, "")
+    remedy = _ENDING if "being terminated" in said else remedy
     remedy = _OVERLOAD if status in OVERLOADED else remedy
     message = f"{what}: {said or 'no reason was given'} (HTTP {status})" + (f"; {remedy}" if remedy else "")
     return Unauthorized(message) if status == 401 else Refused(message, status)

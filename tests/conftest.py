@@ -12,7 +12,7 @@ import pytest
 # Both are read when a library is imported: no test asks a hub, and none reports its use.
 os.environ |= {"HF_HUB_OFFLINE": "1", "BENTOML_DO_NOT_TRACK": "True"}
 
-from deploy import cluster as clusters
+from deploy import patience
 from deploy.cluster import Cluster
 from deploy.settings import ESTABLISHED
 from tests.deploy import api as apis
@@ -101,6 +101,6 @@ def api():
 def cluster(api, tmp_path, monkeypatch):
     """A connection to `api`, as KUBECONFIG names it, that does not wait between attempts."""
     monkeypatch.setenv("KUBECONFIG", str(apis.kubeconfig(api.url, tmp_path / "kubeconfig")))
-    monkeypatch.setattr(clusters, "_PAUSE_S", 0.001)
+    monkeypatch.setattr(patience, "PAUSE_S", 0.001)
     with Cluster.connect() as connected:
         yield connected

@@ -69,7 +69,7 @@ def test_a_refusal_says_what_happened_to_what_and_what_to_do(api, cluster, statu
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig("http://127.0.0.1:9", tmp_path / "kubeconfig")))
-    monkeypatch.setattr("deploy.cluster._PAUSE_S", 0.001)
+    monkeypatch.setattr("deploy.patience.PAUSE_S", 0.001)
     with pytest.raises(Unreachable, match=r"http://127.0.0.1:9 does not answer .*KUBECONFIG"):
         Cluster.connect().version()
 
@@ -81,5 +81,5 @@ def test_no_configuration_is_said(tmp_path, monkeypatch):
 
 
 def test_a_context_that_is_not_there_is_said(cluster):
-    with pytest.raises(Unreachable, match=r"no cluster is configured.*elsewhere"):
+    with pytest.raises(Unreachable, match=r"names no cluster that can be used.*elsewhere"):
         Cluster.connect("elsewhere")

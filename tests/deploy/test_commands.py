@@ -7,7 +7,9 @@ import pytest
 from deploy import rollout
 from deploy.__main__ import main
 from deploy.objects.common import SERVING, labels
-from deploy.rollout import REVISION
+from deploy.patience import ATTEMPTS
+from deploy.rollout import PASSED, REVISION
+from tests.deploy.api import DROP
 from tests.deploy.jobs import finished, pod
 from tests.deploy.test_rollout import ANSWER, available, replica_set
 
@@ -42,6 +44,16 @@ def test_apply_rolls_out_by_digest_and_asks(answering, capsys):
     assert report["answer"] == ANSWER
     assert {one["action"] for one in report["applied"]} == {"created"}
     assert "Deployment serving-model-env/model-inference created" in printed.err
+
+
+def test_an_api_server_that_is_away_for_a_while_is_waited_for(answering, capsys):
+    answering.fail("GET", "/replicasets", DROP, times=3 * ATTEMPTS)
+    answering.fail("PATCH", "/deployments/model-inference", 503, times=3 * ATTEMPTS)
+    assert main(["apply", *FLAGS]) == 0
+    said = capsys.readouterr().err
+    assert said.count(f"{answering.url} does not answer; waiting for it, 600 s at most") == 2
+    assert said.count(f"{answering.url} answers again after") == 2
+    assert PASSED in answering.the("Deployment", "model-inference")["metadata"]["annotations"]
 
 
 def test_a_dry_run_of_the_client_needs_no_cluster(monkeypatch, tmp_path, capsys):

@@ -1,0 +1,63 @@
+"""Whether a request that failed is sent again: a few times always, and for as long as an outage may last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from deploy.errors import DeployError, Refused, Unauthorized, Unreachable, WrongServer
+from deploy.remedies import OVERLOADED
+
+ATTEMPTS = 4
+PAUSE_S = 0.5
+"""Before the second attempt; each later one waits twice as long as the one before."""
+_LONGEST_S = 2.0
+_SETTLE_S = 15.0
+"""How long an API server that has just started may not know accounts and their rights yet."""
+
+
+class Patience:
+    """Decides for one request. limit_s: how long it is sent again; 0: a few times only.
+
+    say: gets a line when a long wait begins, and when it ends.
+    """
+
+    def __init__(self, host: str, limit_s: float, say: Callable[[str], None]) -> None:
+        self._host, self._limit_s, self._say = host, limit_s, say
+        self._began = time.monotonic()
+        self._attempts = 0
+        self._away_at: float | None = None
+        self._said = False
+
+    def wait(self, failure: DeployError) -> bool:
+        """Wait until it is time for the next attempt and return True; return False when there is none."""
+        self._attempts += 1
+        now = time.monotonic()
+        if isinstance(failure, Unreachable) and not isinstance(failure, Unauthorized):
+            self._away_at = now
+        if not self._passes(failure, now):
+            return False
+        if self._attempts >= ATTEMPTS:
+            if (isinstance(failure, Refused) and failure.status == 500) or now - self._began >= self._limit_s:
+                return False
+            self._announce()
+        time.sleep(min(PAUSE_S * 2 ** min(self._attempts - 1, 8), _LONGEST_S))
+        return True
+
+    def end(self) -> None:
+        """Note that the request was answered."""
+        if self._said:
+            self._say(f"{self._host} answers again after {time.monotonic() - self._began:.0f} s")
+
+    def _passes(self, failure: DeployError, now: float) -> bool:
+        """Return whether this kind of failure may pass by itself."""
+        if isinstance(failure, WrongServer):
+            return False
+        if isinstance(failure, Unauthorized) or (isinstance(failure, Refused) and failure.status == 403):
+            return self._away_at is not None and now - self._away_at < _SETTLE_S
+        return isinstance(failure, Unreachable) or (isinstance(failure, Refused) and failure.status in OVERLOADED)
+
+    def _announce(self) -> None:
+        if not self._said:
+            self._say(f"{self._host} does not answer; waiting for it, {self._limit_s:.0f} s at most")
+            self._said = True
