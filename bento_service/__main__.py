@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from bentoml.exceptions import BentoMLException
 
+from bento_service import pipes
 from bento_service.errors import ServiceError
 
 EPILOG = """environment: BENTO_PATH, BENTOML_HOST and BENTOML_PORT are the defaults of the flags, and the variables of
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
+    except BrokenPipeError:
+        raise  # nobody reads the output any more
     except (BentoMLException, ServiceError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -98,4 +101,4 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pipes.run(main))

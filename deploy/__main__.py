@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deploy import apply, credentials, preflight, registry, removal, render, settings, status
+from deploy import apply, credentials, pipes, preflight, registry, removal, render, settings, status
 from deploy.cluster import Cluster
 from deploy.errors import DeployError, NotReady
 from deploy.kinds import describe
@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options, _settings(options))
+    except BrokenPipeError:
+        raise  # nobody reads the output any more
     except DeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -253,4 +255,4 @@ def _confirm(cluster: Cluster, chosen: Settings, objects: list[dict[str, Any]], 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pipes.run(main))

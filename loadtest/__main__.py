@@ -12,6 +12,7 @@ from typing import Any
 from bentoml.exceptions import BentoMLException
 
 from bento_service.errors import ArtifactError
+from deploy import pipes
 from deploy.errors import DeployError
 from loadtest import autoscale, compare, curve, picture, questions, report, run, shapes, verdict
 from loadtest.watch import Sample
@@ -23,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         passed = options.command(options)
+    except BrokenPipeError:
+        raise  # nobody reads the output any more
     except (ArtifactError, BentoMLException, DeployError, OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -181,4 +184,4 @@ def _write(path: Path, report: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pipes.run(main))

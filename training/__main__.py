@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bento_service import pipes
 from bento_service.errors import ArtifactError
 from training import config
 from training.errors import DataError, StoreError, TrainingError
@@ -286,4 +287,4 @@ def _ship(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pipes.run(main))
