@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from kubernetes.utils.quantity import parse_quantity
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,28 +23,72 @@ from pydantic import (
 )
 
 from deploy.errors import SettingsError
+from deploy.quantities import millicores, whole_bytes
 
 ESTABLISHED = {"serving_image": "DOCKER_IMAGE_NAME", "git_url": "GITHUB_REPO_URL"}
 """Variables that pipelines set already; every setting also has QNA_DEPLOY_ and its name."""
 
 
+_AMOUNT = re.compile(r"\+?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
+"""https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/; those that are not negative."""
+
+
 def _quantity(text: str) -> str:
-    if not re.fullmatch(r"[1-9]\d*(\.\d+)?(m|[KMGT]i?)?", text):
-        raise ValueError("write an amount as Kubernetes does, such as 250m, 2, 512Mi or 1Gi")
+    if not _AMOUNT.fullmatch(text) or parse_quantity(text) == 0:  # type: ignore[no-untyped-call]
+        raise ValueError(
+            "expected an amount above 0 as Kubernetes writes it, such as 0.5, 500m or 2 of CPU, 512Mi, 1.5Gi or 1e9 of "
+            "memory"
+        )
     return text
+
+
+def _number(value: Any) -> Any:
+    """Read a number of a settings file as it is written: 0.5 is an amount too."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _form(pattern: str, expected: str) -> AfterValidator:
+    """Let through what has this form. expected: the form, in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(f"expected {expected}")
+        return text
+
+    return AfterValidator(check)
 
 
 def _words(value: Any) -> Any:
     return shlex.split(value) if isinstance(value, str) else value
 
 
-Quantity = Annotated[str, AfterValidator(_quantity)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-"""What Kubernetes takes as a name (RFC 1123 label)."""
-Image = Annotated[str, Field(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$")]
-"""A repository's path, without registry, tag and digest."""
-
-Tag = Annotated[str, Field(pattern=r"^[\w][\w.-]{0,127}$")]
+Quantity = Annotated[str, BeforeValidator(_number), AfterValidator(_quantity)]
+Name = Annotated[
+    str,
+    _form(
+        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        "a name of Kubernetes: 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end (RFC 1123)",
+    ),
+]
+Image = Annotated[
+    str,
+    _form(
+        r"[a-z0-9]+([._/-][a-z0-9]+)*",
+        "a repository's path in lower case, such as ada/reader, without registry, tag and digest",
+    ),
+]
+Tag = Annotated[
+    str, _form(r"\w[\w.-]{0,127}", "an image's tag: up to 128 letters, digits, dots, hyphens and underscores")
+]
+Registry = Annotated[str, _form(r"[a-zA-Z0-9.-]+(:\d+)?", "HOST or HOST:PORT of a registry, without https:// and path")]
+Digest = Annotated[str, _form(r"sha256:[0-9a-f]{64}", "sha256: and 64 lower-case hexadecimal digits")]
+GitUrl = Annotated[str, _form(r"https://[^\s#@]+", "an https:// URL without user, password, # and spaces")]
+Branch = Annotated[str, _form(r"[\w./-]+", "a branch's name: letters, digits, dots, slashes, hyphens and underscores")]
+Commit = Annotated[str, _form(r"[0-9a-f]{40}", "a whole commit: 40 lower-case hexadecimal digits")]
+Host = Annotated[str, _form(r"[a-z0-9.-]+", "a host name in lower case, such as qna.example.org")]
+Gateway = Annotated[str, _form(r"([a-z0-9-]+/)?[a-z0-9-]+", "NAME or NAMESPACE/NAME of a Gateway")]
+Folder = Annotated[str, _form(r"/[\w./-]+", "an absolute folder of letters, digits, dots, hyphens and underscores")]
+Shape = Annotated[str, _form(r"\w+:[\w=.,]+", "a load shape such as ramp:users=20,seconds=30,hold=60")]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 """Words, or a line that is split as a shell would."""
 
@@ -52,14 +98,12 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    registry: str = Field("docker.io", pattern=r"^[a-zA-Z0-9.-]+(:\d+)?$", description="host of the image registry")
+    registry: Registry = Field("docker.io", description="host of the image registry")
     serving_image: Image = Field("ashutoshj/qna_service", description="repository of the serving image")
     training_image: Image = Field("ashutoshj/training_image2", description="repository of the training image")
     tag: Tag = Field("latest", description="tag of the serving image")
     training_tag: Tag = Field("latest", description="tag of the training image")
-    digest: str | None = Field(
-        None, pattern=r"^sha256:[0-9a-f]{64}$", description="digest of the serving image; wins over the tag"
-    )
+    digest: Digest | None = Field(None, description="digest of the serving image; wins over the tag")
     registry_secret: Name | None = Field(
         "regcred", description="Secret with the registry's credentials, in both namespaces"
     )
@@ -67,13 +111,12 @@ class Settings(BaseModel):
     kaniko_image: str = Field(
         "ghcr.io/osscontainertools/kaniko:v1.28.2", description="image of Kaniko's maintained fork"
     )
-    git_url: str = Field(
+    git_url: GitUrl = Field(
         "https://github.com/ashutoshj/extractive-qa",
-        pattern=r"^https://[^\s#@]+$",
         description="repository that the training image is built from, without credentials",
     )
-    git_branch: str = Field("main", pattern=r"^[\w./-]+$", description="its branch")
-    git_commit: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit to build; none: the newest")
+    git_branch: Branch = Field("main", description="its branch")
+    git_commit: Commit | None = Field(None, description="commit to build; none: the newest")
     build_arguments: Words = Field(
         (), description="NAME=VALUE of both Dockerfiles, such as BASE_IMAGE=... or PIP_INDEX_URL=..."
     )
@@ -86,11 +129,10 @@ class Settings(BaseModel):
 
     port: int = Field(5000, ge=1024, le=65535, description="port of the service, in its pods and its Service")
     node_port: int = Field(30008, ge=30000, le=32767, description="port of the Service on every node")
-    host: str = Field("qna-model.local", pattern=r"^[a-z0-9.-]+$", description="host name of Ingress or HTTPRoute")
+    host: Host = Field("qna-model.local", description="host name of Ingress or HTTPRoute")
     ingress_class: Name | None = Field(None, description="class of the Ingress; none: the cluster's default")
-    gateway: str | None = Field(
+    gateway: Gateway | None = Field(
         None,
-        pattern=r"^([a-z0-9-]+/)?[a-z0-9-]+$",
         description="[NAMESPACE/]NAME of a Gateway; with it an HTTPRoute takes the place of the Ingress",
     )
 
@@ -110,7 +152,7 @@ class Settings(BaseModel):
 
     storage_size: Quantity = Field("1Gi", description="size of the training volume")
     volume: Name = Field("train-model-pv", description="name of the volume, which all namespaces share")
-    storage_path: str = Field("/mnt/model", pattern=r"^/[\w./-]+$", description="the volume's folder on its node")
+    storage_path: Folder = Field("/mnt/model", description="the volume's folder on its node")
     storage_class: str | None = Field(
         None, description="class of the training volume; none: a folder of the node (hostPath)"
     )
@@ -121,9 +163,7 @@ class Settings(BaseModel):
     train_nodes: int = Field(1, ge=1, description="training pods, which torchrun brings together")
     keep_models: int = Field(5, ge=1, description="newest models that stay on the volume, beside the one in production")
     train_deadline_s: int = Field(1800, ge=60, description="seconds that a training may take")
-    load_shape: str = Field(
-        "ramp:users=20,seconds=30,hold=60", pattern=r"^\w+:[\w=.,]+$", description="load from inside the cluster"
-    )
+    load_shape: Shape = Field("ramp:users=20,seconds=30,hold=60", description="load from inside the cluster")
     load_arguments: Words = Field((), description="more arguments for Locust there, such as `--processes 4`")
     keep_jobs_s: int = Field(86400, ge=0, description="seconds after which a finished Job is removed")
     rollout_deadline_s: int = Field(600, ge=1, description="seconds that a rollout may take")
@@ -147,6 +187,10 @@ class Settings(BaseModel):
     def _agree(self) -> Settings:
         if self.max_replicas < self.min_replicas:
             raise ValueError(f"max_replicas {self.max_replicas} is below min_replicas {self.min_replicas}")
+        for what, amount in (("cpu", millicores), ("memory", whole_bytes)):
+            request, limit = (getattr(self, f"{what}_{end}") for end in ("request", "limit"))
+            if amount(request) > amount(limit):
+                raise ValueError(f"{what}_request {request} is above {what}_limit {limit}")
         if self.training_namespace == self.serving_namespace:
             raise ValueError("training and serving need a namespace each: builds may do what a service must not")
         if self.train_nodes > 1 and self.storage_class is None:
@@ -190,5 +234,18 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
     try:
         return Settings(**{**values, **flags})
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("; ".join(lines)) from error
+        raise SettingsError("; ".join(map(_wrong, error.errors()))) from None  # its own text would show the values
+
+
+def _wrong(error: Any) -> str:
+    """Return which setting is wrong and what is expected of it, and never its value: it may be a secret."""
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        meant = f"did you mean {near[0]}?" if near else "`python -m deploy render --help` lists them"
+        return f"{name} is no setting; {meant}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{name}: not of the form that is expected ({Settings.model_fields[name].description})"
+    said = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    expected = said if said.startswith("expected") or not name else f"expected {said}"
+    return f"{name}: {expected}" if name else said

@@ -53,22 +53,49 @@ def test_a_digest_wins_over_the_tag(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"host": "Qna_Model"}, "host: "),
-        ({"node_port": "5000"}, "node_port: "),
-        ({"cpu_request": "a lot"}, "cpu_request: .*250m"),
-        ({"digest": "sha256:short"}, "digest: "),
-        ({"serving_image": "Ada/Reader"}, "serving_image: "),
-        ({"git_url": "https://user:secret@git.example/qa"}, "git_url: "),
-        ({"max_replicas": "1"}, "max_replicas 1 is below min_replicas 2"),
+        ({"host": "Qna_Model"}, "host: expected a host name in lower case, such as"),
+        ({"node_port": "5000"}, "node_port: expected greater than or equal to 30000"),
+        ({"node_port": "abc"}, "node_port: expected a valid integer"),
+        ({"cpu_request": "a lot"}, "cpu_request: expected an amount above 0 .*250m|500m"),
+        ({"cpu_request": "0"}, "cpu_request: expected an amount above 0"),
+        ({"memory_limit": "1gb"}, "memory_limit: expected an amount above 0"),
+        ({"memory_limit": "-1Gi"}, "memory_limit: expected an amount above 0"),
+        ({"digest": "sha256:short"}, "digest: expected sha256: and 64"),
+        ({"serving_image": "Ada/Reader"}, "serving_image: expected a repository's path in lower case"),
+        ({"registry": "https://registry.example"}, "registry: expected HOST or HOST:PORT .*without https://"),
+        ({"registry_secret": "Reg_Cred"}, "registry_secret: expected a name of Kubernetes"),
+        ({"git_url": "https://user:secret@git.example/qa"}, "git_url: expected an https:// URL without user, password"),
+        ({"max_replicas": "1"}, "^max_replicas 1 is below min_replicas 2"),
+        ({"cpu_request": "0.6"}, "^cpu_request 0.6 is above cpu_limit 500m"),
+        ({"memory_request": "1.5Gi"}, "^memory_request 1.5Gi is above memory_limit 1Gi"),
         ({"train_nodes": "2"}, "needs a storage_class"),
-        ({"git_commit": "main"}, "git_commit: "),
+        ({"git_commit": "main"}, "git_commit: expected a whole commit: 40"),
         ({"serving_namespace": "training-model-env"}, "a namespace each"),
-        ({"replicas": "3"}, "replicas: Extra inputs"),
+        ({"max_replica": "3"}, r"^max_replica is no setting; did you mean max_replicas\?"),
+        ({"colour": "red"}, r"^colour is no setting; .*--help"),
+        ({"monitoring": "all"}, "monitoring: expected 'none' or 'prometheus'"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, flags, said):
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=said) as caught:
         load(tmp_path, **flags)
+    assert "secret@" not in str(caught.value)
+    assert "^" not in str(caught.value)
+
+
+@pytest.mark.parametrize("amount", ["0.5", ".5", "500m", "1", "1.5", "+2", "1e0", "500000u"])
+def test_cpu_is_written_as_kubernetes_does(tmp_path, amount):
+    assert load(tmp_path, cpu_request=amount, cpu_limit="2").cpu_request == amount
+
+
+@pytest.mark.parametrize("amount", ["512Mi", "1.5Gi", "512M", "1e9", "129e6", "1000000k", "123456789", "0.5G"])
+def test_memory_is_written_as_kubernetes_does(tmp_path, amount):
+    assert load(tmp_path, memory_request=amount, memory_limit="2Gi").memory_request == amount
+
+
+def test_an_amount_of_a_file_may_be_a_number(tmp_path):
+    chosen = load(tmp_path, "cpu_request: 0.5\ncpu_limit: 2\nmemory_limit: 1000000000\n")
+    assert (chosen.cpu_request, chosen.cpu_limit, chosen.memory_limit) == ("0.5", "2", "1000000000")
 
 
 @pytest.mark.parametrize(("file", "said"), [("- 1", "must hold a mapping"), ("{", "cannot be read")])
