@@ -13,9 +13,9 @@ from typing import Any
 from deploy import apply, credentials, pipes, preflight, registry, removal, render, settings, status
 from deploy.cluster import Cluster
 from deploy.errors import DeployError, NotReady
+from deploy.findings import Level, table
 from deploy.kinds import describe
 from deploy.pipeline import Pipeline
-from deploy.preflight import Level
 from deploy.rollout import Rollout
 from deploy.settings import ESTABLISHED, Settings
 
@@ -75,9 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "load", _load, "let Locust ask the service from inside the cluster, and follow it")
     _command(commands, "status", _status, "model, image, replicas, autoscaler and last events")
 
-    deleting = _command(commands, "delete", _delete, "take everything off the cluster but the trained models")
+    text = "take everything off but the trained models, and wait; what only an administrator may delete stays"
+    deleting = _command(commands, "delete", _delete, text)
     deleting.add_argument("--yes", action="store_true", help="do not ask first")
-    deleting.add_argument("--purge", action="store_true", help="the volume with the trained models too")
+    deleting.add_argument("--purge", action="store_true", help="the claim and the volume too, but no files of a node")
     deleting.add_argument("--dry-run", action="store_true", help="only print what would be deleted")
     return parser
 
@@ -147,7 +148,7 @@ def _render(options: argparse.Namespace, chosen: Settings) -> None:
 def _preflight(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
         findings = preflight.preflight(cluster, chosen)
-    _print(options, preflight.table(findings), [finding._asdict() for finding in findings])
+    _print(options, table(findings), [finding._asdict() for finding in findings])
     errors = [finding.check for finding in findings if finding.level is Level.ERROR]
     if errors:
         raise NotReady(f"the cluster is not ready: {', '.join(dict.fromkeys(errors))}")
@@ -241,13 +242,16 @@ def _delete(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
         if not options.yes:
             _confirm(cluster, chosen, objects, purge=options.purge)
-        count = removal.remove(cluster, objects, _say)
-    _print(options, f"{count} objects deleted", {"deleted": count})
+        done = removal.remove(cluster, objects, _say)
+    if options.purge and chosen.storage_class is None:
+        _say(f"the trained models are still in {chosen.storage_path} of the node that trained; remove them there")
+    left = f", {len(done.left)} left for an administrator" if done.left else ""
+    _print(options, f"{len(done.deleted)} objects deleted{left}", {"deleted": len(done.deleted), "left": done.left})
 
 
 def _confirm(cluster: Cluster, chosen: Settings, objects: list[dict[str, Any]], *, purge: bool) -> None:
     """Ask whoever sits at the terminal. Raises DeployError for any answer but yes, and where nobody sits."""
-    models = ", with all trained models" if purge else ""
+    models = ", with the claim and the volume of the trained models" if purge else ""
     places = f"{chosen.serving_namespace} and {chosen.training_namespace}"
     _say(f"On {cluster.host}, this deletes {len(objects)} objects of {places}{models}")
     if not sys.stdin.isatty() or input("Type yes: ") != "yes":

@@ -6,13 +6,19 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from deploy.cluster import Cluster
+from deploy.differences import differences
 from deploy.errors import Refused
 from deploy.kinds import describe, rank
 
-_ADMINISTRATORS = {
+ADMINISTRATORS = {
     *("Namespace", "PersistentVolume", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
 }
 """Kinds that whoever deploys need not be allowed to change, once they are as they should be."""
+REMEDY = (
+    "have an administrator apply 00-namespaces.yaml, 01-access.yaml and the volume, which "
+    "`python -m deploy render --folder FOLDER` writes with the same settings"
+)
+"""What helps where an administrator's part is missing or differs."""
 
 
 class Applied(NamedTuple):
@@ -54,9 +60,11 @@ def _one(cluster: Cluster, made: dict[str, Any], *, dry_run: bool, force: bool) 
     try:
         after = cluster.apply(made, dry_run=dry_run, force=force)
     except Refused as error:
-        if error.status == 403 and made["kind"] in _ADMINISTRATORS and before is not None and _within(made, before):
-            return "kept"
-        raise
+        if error.status != 403 or made["kind"] not in ADMINISTRATORS or "being terminated" in str(error):
+            raise
+        if (problem := obstacle(made, before)) is not None:
+            raise Refused(f"{problem}; deploy with the settings that it was applied with, or {REMEDY}", 403) from error
+        return "kept"
     if before is None:
         return "created"
     old, new = _content(before), _content(after)
@@ -69,10 +77,13 @@ def _content(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in ("metadata", "status")} | {"metadata": about}
 
 
-def _within(wanted: Any, found: Any) -> bool:
-    """Return whether everything that is wanted is there; what is there beside it does no harm."""
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(name in found and _within(wanted[name], found[name]) for name in wanted)
-    if isinstance(wanted, list):
-        return isinstance(found, list) and len(wanted) == len(found) and all(map(_within, wanted, found))
-    return bool(wanted == found)
+def obstacle(made: dict[str, Any], before: dict[str, Any] | None) -> str | None:
+    """Return why an object that may not be applied can't be kept as it is on the cluster; None when it can."""
+    if before is None:
+        return f"{describe(made)} is not on the cluster, and these credentials may not create it"
+    if lines := differences(made, before):
+        return (
+            f"{describe(made)} is not what these settings make, and these credentials may not change it: "
+            f"{'; '.join(lines)}"
+        )
+    return None

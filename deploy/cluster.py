@@ -147,11 +147,14 @@ class Cluster:
             raise
         return True
 
-    def review(self, namespace: str | None, kind: str, verb: str, subresource: str = "") -> bool:
-        """Return whether these credentials may do this."""
+    def review(
+        self, namespace: str | None, kind: str, verb: str, subresource: str = "", *, name: str | None = None
+    ) -> bool:
+        """Return whether these credentials may do this, with every object of the kind or the one of this name."""
         api, plural, _ = KINDS[kind]
         group = "" if api == "api/v1" else api.split("/")[1]
         attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+        attributes |= {} if name is None else {"name": name}
         reviewed = self._request(
             "POST",
             "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",

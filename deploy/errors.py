@@ -1,6 +1,7 @@
 """Everything that can go wrong between the settings and a running service.
 
     DeployError (exit code 1)
+    ├── RemovalLate (1): what was deleted is not gone yet
     ├── SettingsError (2)
     ├── Unreachable (3): no cluster is configured, or the cluster or the registry does not answer
     │   ├── Unauthorized: it does not know the credentials
@@ -20,6 +21,10 @@ class DeployError(Exception):
     """The deployment failed; the base of the package's errors."""
 
     exit_code = 1
+
+
+class RemovalLate(DeployError):
+    """What was deleted is still there after its time."""
 
 
 class SettingsError(DeployError):

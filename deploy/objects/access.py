@@ -88,13 +88,18 @@ def _role(settings: Settings, namespace: str, rules: list[client.V1PolicyRule]) 
 
 
 def _onlooker(settings: Settings) -> list[Any]:
-    """Let the deployer see that an administrator's part is there, and what the preflight looks at."""
+    """Let the deployer see that an administrator's part is there, and what the preflight looks at.
+
+    It lists the pods and Services of all namespaces: what requests a node has left, and which port of the nodes is
+    free, can't be known from its own. It may neither read one by its name, nor a log, nor a Secret.
+    """
     name = f"{DEPLOYER}-{settings.training_namespace}"
     rules = [
         _rule("", ["namespaces"], ["get"], [settings.training_namespace, settings.serving_namespace]),
         _rule("", ["persistentvolumes"], ["get"], [settings.volume]),
         _rule(_RBAC, ["clusterroles", "clusterrolebindings"], ["get"], [name]),
         _rule("", ["nodes"], _READ),
+        _rule("", ["pods", "services"], ["list"]),
         _rule("apps", ["daemonsets"], _READ),
         _rule("metrics.k8s.io", ["nodes", "pods"], _READ),
         _rule("storage.k8s.io", ["storageclasses"], _READ),

@@ -1,12 +1,12 @@
 """A server that speaks as much of the Kubernetes API as `python -m deploy` does, and fails as it is told to.
 
-Objects are kept and merged; there is no controller. What one would do is said as steps: each reading of an object
-takes the next, once it is there.
+Objects are stored as a real server stores them (`stored`), and an account has the rights that the Roles on the server
+give it (`rights`). There is no controller. What one would do is said as steps: each reading of an object takes the
+next, once it is there.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import threading
@@ -19,6 +19,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from deploy.kinds import KINDS
+from tests.deploy import rights, stored
+from tests.deploy.rights import Asked
 
 Object = dict[str, Any]
 Step = Callable[[Object], None]
@@ -46,7 +48,9 @@ class Failure:
 class Api:
     """The server's state. url: where it listens. objects: by kind, namespace ("" for none) and name.
 
-    answers and texts: of what is asked through the server, by path, and by pod and port.
+    user: NAMESPACE:NAME of the ServiceAccount that asks; None: an administrator. linger: the reading of an object,
+    after it was deleted, at which it is gone. answers and texts: of what is asked through the server, by path, and by
+    pod and port.
     """
 
     url: str
@@ -54,6 +58,9 @@ class Api:
     steps: dict[tuple[str, str], list[Step | None]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     forbidden: set[str] = field(default_factory=set)
+    user: str | None = None
+    linger: int = 1
+    ending: dict[tuple[str, str, str], int] = field(default_factory=dict)
     logs: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
@@ -94,30 +101,57 @@ class Api:
 
     def read(self, kind: str, namespace: str, name: str) -> Object | None:
         """Take an object's next step and return it."""
+        key = (kind, namespace, name)
+        if key in self.ending:
+            self.ending[key] -= 1
+            if self.ending[key] <= 0:
+                self._end(key)
         steps = self.steps.get((kind, name))
-        if steps and (kind, namespace, name) in self.objects:
+        if steps and key in self.objects:
             step = steps.pop(0)
             if step is None:
-                self.objects.pop((kind, namespace, name), None)
+                self.objects.pop(key, None)
             else:
-                step(self.objects[kind, namespace, name])
-        return self.objects.get((kind, namespace, name))
+                step(self.objects[key])
+        return self.objects.get(key)
 
-    def apply(self, kind: str, namespace: str, name: str, body: Object, *, dry: bool) -> Object:
-        """Merge what is applied into what is there."""
+    def delete(self, kind: str, namespace: str, name: str) -> None:
+        """Begin to delete an object: it is gone once it has been read some more times."""
+        key = (kind, namespace, name)
+        self.objects[key]["metadata"].setdefault("deletionTimestamp", "2026-01-01T00:00:00Z")
+        self.ending.setdefault(key, self.linger)
+        if kind == "Namespace":
+            self.objects[key]["status"] = {"phase": "Terminating"}
+
+    def _end(self, key: tuple[str, str, str]) -> None:
+        del self.ending[key]
+        self.objects.pop(key, None)
+        if key[0] == "Namespace":
+            self.objects = {other: made for other, made in self.objects.items() if other[1] != key[2]}
+
+    def apply(self, kind: str, namespace: str, name: str, body: Object, query: dict[str, str]) -> Object:
+        """Apply on the server's side."""
+        after = stored.applied(kind, self.objects.get((kind, namespace, name)), body, query["fieldManager"])
+        return self._put(kind, namespace, name, after, dry="dryRun" in query)
+
+    def merge(self, kind: str, namespace: str, name: str, body: Object, query: dict[str, str]) -> Object:
+        """Merge these fields into an object that is there."""
+        after = stored.changed(kind, self.objects[kind, namespace, name], body, query["fieldManager"])
+        return self._put(kind, namespace, name, after, dry="dryRun" in query)
+
+    def _put(self, kind: str, namespace: str, name: str, after: Object, *, dry: bool) -> Object:
         before = self.objects.get((kind, namespace, name))
-        after = _merged(before or {"metadata": {"generation": 0}}, body)
         if before is None or after.get("spec") != before.get("spec"):
-            after["metadata"]["generation"] += 1
+            after["metadata"]["generation"] = after["metadata"].get("generation", 0) + 1
         if not dry:
             self.objects[kind, namespace, name] = after
         return after
 
-
-def _merged(before: Any, body: Any) -> Any:
-    if isinstance(before, dict) and isinstance(body, dict):
-        return copy.deepcopy(before) | {name: _merged(before.get(name), value) for name, value in body.items()}
-    return copy.deepcopy(body)
+    def may(self, asked: Asked) -> bool:
+        """Return whether who asks has this right."""
+        if asked.resource in self.forbidden:
+            return False
+        return self.user is None or rights.allowed(self.objects, self.user, asked)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -158,30 +192,69 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/version":
             return self._json(self.api.version)
         if path.endswith("/selfsubjectaccessreviews"):
-            asked = body["spec"]["resourceAttributes"]
-            return self._json({"status": {"allowed": asked["resource"] not in self.api.forbidden}})
+            wanted = body["spec"]["resourceAttributes"]
+            resource = "/".join(filter(None, (wanted["resource"], wanted.get("subresource"))))
+            asked = Asked(
+                wanted["verb"], wanted["group"], resource, wanted.get("namespace", ""), wanted.get("name", "")
+            )
+            return self._json({"kind": "SelfSubjectAccessReview", "status": {"allowed": self.api.may(asked)}}, 201)
         match = _PATH.fullmatch(path)
         kind = match and _KINDS.get((match["api"], match["plural"]))
         if not match or not kind:
-            return self._status(404, "the server could not find the requested resource")
-        namespace, name, rest = match["namespace"] or "", match["name"], match["rest"]
+            return self._bytes(b"404 page not found\n", "text/plain", 404)
+        namespace, name, rest = match["namespace"] or "", match["name"] or "", match["rest"] or ""
+        if not self._granted(match, namespace, name, rest):
+            return None
         if rest == "/log":
             return self._log(name, query)
-        if rest is not None and rest.startswith("/proxy"):
-            text = self.api.texts.get(name or "")
+        if rest.startswith("/proxy"):
+            text = self.api.texts.get(name)
             if text is not None:
                 return self._bytes(text.encode(), "text/plain")
             return self._proxy(rest.removeprefix("/proxy"))
-        if name is None:
-            return self._json({"items": self._list(kind, namespace, query.get("labelSelector", ""))})
+        if not name:
+            found = self._list(kind, namespace, query.get("labelSelector", ""))
+            return self._json({"kind": f"{kind}List", "items": found})
         if self.command == "PATCH":
-            return self._json(self.api.apply(kind, namespace, name, body, dry="dryRun" in query))
-        found = self.api.read(kind, namespace, name)
-        if found is None:
+            return self._patch(kind, namespace, name, query, body)
+        found_one = self.api.read(kind, namespace, name)
+        if found_one is None:
             return self._status(404, f'{match["plural"]} "{name}" not found')
         if self.command == "DELETE":
-            del self.api.objects[kind, namespace, name]
-        return self._json(found)
+            self.api.delete(kind, namespace, name)
+        return self._json(found_one)
+
+    def _granted(self, match: re.Match[str], namespace: str, name: str, rest: str) -> bool:
+        """Refuse what who asks may not do. To apply what is not there takes the right to create it, too."""
+        verbs = {"GET": "get" if name else "list", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
+        group = "" if match["api"] == "api/v1" else match["api"].split("/")[1]
+        below = rest.split("/")[1] if rest else ""
+        resource = "/".join(filter(None, (match["plural"], below)))
+        place = "" if match["plural"] == "namespaces" else namespace
+        asked = [Asked(verbs[self.command], group, resource, place, name)]
+        kind = _KINDS[match["api"], match["plural"]]
+        if self.command == "PATCH" and (kind, namespace, name) not in self.api.objects:
+            asked.append(Asked("create", group, resource, place))
+        for one in asked:
+            if not self.api.may(one):
+                self._status(403, rights.refusal(self.api.user or "default:nobody", one))
+                return False
+        return True
+
+    def _patch(self, kind: str, namespace: str, name: str, query: dict[str, str], body: Any) -> None:
+        there = self.api.objects.get((kind, namespace, name))
+        around = self.api.objects.get(("Namespace", "", namespace), {})
+        if there is None and around.get("status", {}).get("phase") == "Terminating":
+            said = f"unable to create new content in namespace {namespace} because it is being terminated"
+            return self._status(403, f'{KINDS[kind].plural} "{name}" is forbidden: {said}')
+        if "apply-patch" not in self.headers["Content-Type"]:
+            if there is None:
+                return self._status(404, f'{KINDS[kind].plural} "{name}" not found')
+            return self._json(self.api.merge(kind, namespace, name, body, query))
+        against = [] if there is None else stored.conflicts(there, body, query["fieldManager"])
+        if against and query.get("force") != "true":
+            return self._status(409, f"Apply failed with {len(against)} conflict: {'; '.join(against)}")
+        return self._json(self.api.apply(kind, namespace, name, body, query))
 
     def _list(self, kind: str, namespace: str, selector: str) -> list[Object]:
         wanted = dict(pair.split("=") for pair in selector.split(",") if pair)

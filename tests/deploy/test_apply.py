@@ -58,7 +58,7 @@ def test_what_an_administrator_has_to_change_is_said(api, cluster, said):
     apply(cluster, objects(), said.append)
     api.objects["Namespace", "", "training-model-env"]["metadata"]["labels"] = {}
     api.fail("PATCH", "/namespaces/training-model-env", 403, "forbidden", times=1)
-    with pytest.raises(Refused, match=r"Namespace training-model-env could not be applied.*administrator"):
+    with pytest.raises(Refused, match=r"^Namespace training-model-env is not what .* is not set.*administrator"):
         apply(cluster, objects(), said.append)
 
 

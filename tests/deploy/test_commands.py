@@ -98,14 +98,14 @@ def test_status_of_nothing_says_so(api, cluster, capsys):
 def test_delete_leaves_the_models(answering, capsys):
     main(["apply", *FLAGS])
     assert main(["delete", *FLAGS, "--yes"]) == 0
-    left = {(kind, name) for kind, _, name in answering.objects if kind != "ReplicaSet"}  # which a controller ends
+    left = {(kind, name) for kind, _, name in answering.objects}
     assert left == {
         ("Namespace", "training-model-env"),
         ("PersistentVolume", "train-model-pv"),
         ("PersistentVolumeClaim", "train-model-pvc"),
     }
     assert main(["delete", *FLAGS, "--yes", "--purge"]) == 0
-    assert {kind for kind, _, _ in answering.objects} == {"ReplicaSet"}
+    assert not answering.objects
 
 
 def test_delete_asks_first(answering, capsys, monkeypatch):

@@ -4,7 +4,8 @@ import json
 import pytest
 
 from deploy.errors import Unreachable
-from deploy.preflight import Level, preflight, table
+from deploy.findings import Level, table
+from deploy.preflight import preflight
 from tests.deploy.api import DROP
 from tests.deploy.conftest import SETTINGS
 
@@ -76,8 +77,11 @@ def test_without_metrics_nothing_scales(ready, cluster):
 @pytest.mark.parametrize(
     ("cpu", "memory", "level", "said"),
     [
-        ("2", "4Gi", Level.WARNING, "8 of at most 10 pods"),  # 2000 / 250 and 4096 / 512
-        ("8", "4Gi", Level.WARNING, "8 of at most 10 pods"),
+        ("2", "4Gi", Level.WARNING, "8 pods"),  # 2000 / 250 and 4096 / 512
+        ("8", "4Gi", Level.WARNING, "8 pods"),
+        ("2500m", "8Gi", Level.WARNING, "10 pods"),  # 10 fit, and the rollout's eleventh does not
+        ("2750m", "8Gi", Level.OK, "10 pods"),
+        ("500m", "4Gi", Level.ERROR, "2 pods"),  # the rollout's third does not fit
         ("400m", "4Gi", Level.ERROR, "1 of at least 2 pods"),
     ],
 )
@@ -85,6 +89,17 @@ def test_capacity_is_counted(ready, cluster, cpu, memory, level, said):
     node(ready, "one", cpu, memory)
     finding = next(f for f in preflight(cluster, HUB) if f.check == "capacity" and "pods" in f.said)
     assert (finding.level, finding.said[: len(said)]) == (level, said)
+
+
+def test_what_is_recommended_is_enough(ready, cluster):
+    """Eight fit: at eight replicas a rollout's ninth pod has no room, at seven it has."""
+    node(ready, "one", "2", "32Gi")
+    finding = next(f for f in preflight(cluster, HUB) if f.check == "capacity")
+    assert finding.said.endswith("it can't go on while the HPA wants more than 7")
+    assert finding.remedy == "add nodes, or set max_replicas to 7"
+    for most, level in ((8, Level.WARNING), (7, Level.OK)):
+        chosen = HUB.model_copy(update={"max_replicas": most})
+        assert next(f.level for f in preflight(cluster, chosen) if f.check == "capacity") is level
 
 
 def test_what_runs_already_takes_room(ready, cluster):
@@ -96,7 +111,7 @@ def test_what_runs_already_takes_room(ready, cluster):
         spec={"nodeName": "one", "containers": [{"name": "c", "resources": {"requests": requests}}]},
         status={"phase": "Running"},
     )
-    assert found(cluster)["capacity"].said.startswith("4 of at most 10")  # 1000 millicores are left
+    assert found(cluster)["capacity"].said.startswith("4 pods")  # 1000 millicores are left
 
 
 def test_a_job_that_fits_on_no_node_is_an_error(ready, cluster):
@@ -177,7 +192,17 @@ def test_what_may_not_be_looked_at_is_a_warning(ready, cluster):
     ready.fail("GET", "/secrets/", 403, "secrets is forbidden")
     finding = found(cluster)["registry secret"]
     assert finding.level is Level.WARNING
-    assert finding.said.startswith("can't be checked: ")
+    assert finding.said == "not known: Secret serving-model-env/regcred may not be read by these credentials"
+    assert finding.remedy.startswith("run `python -m deploy secret`, which may write it")
+
+
+def test_findings_before_a_refusal_stay(ready, cluster):
+    node(ready, "one", "400m", "1Gi")
+    ready.fail("GET", "/daemonsets", 403, "daemonsets is forbidden")
+    ready.fail("GET", "/services", 403, "services is forbidden")
+    levels = {finding.check: finding.level for finding in preflight(cluster, HUB)}
+    assert levels["capacity"] is Level.ERROR
+    assert (levels["network policies"], levels["node port"]) == (Level.WARNING, Level.WARNING)
 
 
 def test_a_cluster_that_does_not_answer_is_no_finding(ready, cluster):

@@ -1,0 +1,58 @@
+"""Whether these credentials may do what `python -m deploy` does, and whether an administrator has done the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deploy import render
+from deploy.apply import ADMINISTRATORS, REMEDY, obstacle
+from deploy.cluster import Cluster
+from deploy.errors import Refused
+from deploy.findings import Finding, error, ok
+from deploy.kinds import describe
+from deploy.settings import Settings
+
+_TRAINING = ("Job", "PersistentVolumeClaim", "NetworkPolicy")
+_SERVING = (
+    *("NetworkPolicy", "Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Ingress", "Job"),
+)
+
+
+def permissions(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
+    """Ask the API server for each right, and look at what only an administrator may apply."""
+    missing = _missing(cluster, settings)
+    wrong, unread = _administrators(cluster, settings)
+    if missing or unread:
+        said = ", ".join([*missing, *(f"get {what}" for what in unread)])
+        yield error(f"not allowed: {said}", f"act as qna-deployer; if it lacks these, {REMEDY}")
+    else:
+        yield ok("everything that is deployed may be changed")
+    for problem in wrong:
+        yield error(problem, REMEDY)
+
+
+def _missing(cluster: Cluster, settings: Settings) -> list[str]:
+    missing = []
+    for namespace, kinds in ((settings.training_namespace, _TRAINING), (settings.serving_namespace, _SERVING)):
+        missing += [f"patch {kind} in {namespace}" for kind in kinds if not cluster.review(namespace, kind, "patch")]
+        if not cluster.review(namespace, "Pod", "get", "log"):
+            missing.append(f"read logs in {namespace}")
+    return missing
+
+
+def _administrators(cluster: Cluster, settings: Settings) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the administrator's part, and what of it may not even be read."""
+    wrong, unread = [], []
+    for made in render.objects(settings, "namespaces", "access", "storage"):
+        kind, name, namespace = made["kind"], made["metadata"]["name"], made["metadata"].get("namespace")
+        if kind not in ADMINISTRATORS or cluster.review(namespace, kind, "patch", name=name):
+            continue
+        try:
+            problem = obstacle(made, cluster.get(kind, name, namespace))
+        except Refused as refusal:
+            if refusal.status != 403:
+                raise
+            unread.append(describe(made))
+        else:
+            wrong += [problem] if problem is not None else []
+    return wrong, unread
