@@ -20,7 +20,8 @@ from deploy.rollout import Rollout
 from deploy.settings import ESTABLISHED, Settings
 
 EPILOG = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 cluster or registry not reachable, 4 refused by it,
-5 a Job failed, 6 a rollout failed, 7 the preflight found an error. KUBECONFIG names the cluster."""
+5 a Job failed, 6 a rollout failed, 7 the preflight found an error. What `delete` leaves to an administrator is no
+failure. KUBECONFIG names the cluster."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,14 +17,17 @@ _SERVING = (
     *("NetworkPolicy", "Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Ingress", "Job"),
 )
 
+_SHOWN = 2
+
 
 def permissions(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     """Ask the API server for each right, and look at what only an administrator may apply."""
     missing = _missing(cluster, settings)
     wrong, unread = _administrators(cluster, settings)
     if missing or unread:
-        said = ", ".join([*missing, *(f"get {what}" for what in unread)])
-        yield error(f"not allowed: {said}", f"act as qna-deployer; if it lacks these, {REMEDY}")
+        yield error(
+            f"not allowed: {'; '.join([*missing, *unread])}", f"act as qna-deployer; if it lacks these, {REMEDY}"
+        )
     else:
         yield ok("everything that is deployed may be changed")
     for problem in wrong:
@@ -32,16 +35,18 @@ def permissions(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
 
 
 def _missing(cluster: Cluster, settings: Settings) -> list[str]:
-    missing = []
+    """Return what may not be done, a line a namespace."""
+    lines = []
     for namespace, kinds in ((settings.training_namespace, _TRAINING), (settings.serving_namespace, _SERVING)):
-        missing += [f"patch {kind} in {namespace}" for kind in kinds if not cluster.review(namespace, kind, "patch")]
-        if not cluster.review(namespace, "Pod", "get", "log"):
-            missing.append(f"read logs in {namespace}")
-    return missing
+        refused = [kind for kind in kinds if not cluster.review(namespace, kind, "patch")]
+        missing = [f"patch {', '.join(refused)}"] if refused else []
+        missing += [] if cluster.review(namespace, "Pod", "get", "log") else ["read logs"]
+        lines += [f"in {namespace}, {' and '.join(missing)}"] if missing else []
+    return lines
 
 
 def _administrators(cluster: Cluster, settings: Settings) -> tuple[list[str], list[str]]:
-    """Return what is wrong with the administrator's part, and what of it may not even be read."""
+    """Return what is wrong with the administrator's part, and a line of what of it may not even be read."""
     wrong, unread = [], []
     for made in render.objects(settings, "namespaces", "access", "storage"):
         kind, name, namespace = made["kind"], made["metadata"]["name"], made["metadata"].get("namespace")
@@ -55,4 +60,5 @@ def _administrators(cluster: Cluster, settings: Settings) -> tuple[list[str], li
             unread.append(describe(made))
         else:
             wrong += [problem] if problem is not None else []
-    return wrong, unread
+    more = f" and {len(unread) - _SHOWN} more of the administrator's part" if len(unread) > _SHOWN else ""
+    return wrong, [f"read {', '.join(unread[:_SHOWN])}{more}"] if unread else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.deploy.api import Api, Object
+from tests.deploy.state import Api, Object
 
 
 def finished(kind: str, reason: str = "") -> Callable[[Object], None]:

@@ -64,8 +64,7 @@ def test_missing_permissions_are_listed(ready, cluster):
     ready.forbidden = {"deployments", "jobs"}
     finding = found(cluster)["permissions"]
     assert finding.level is Level.ERROR
-    assert "patch Deployment in serving-model-env" in finding.said
-    assert "patch Job in training-model-env" in finding.said
+    assert finding.said == "not allowed: in training-model-env, patch Job; in serving-model-env, patch Deployment, Job"
     assert "administrator" in finding.remedy
 
 
