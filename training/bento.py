@@ -27,7 +27,7 @@ def build(context: Path | None = None) -> str:
         bento = bentoml.bentos.build_bentofile(BENTOFILE, build_ctx=str(ROOT))
         if context is not None:
             try:
-                _export(bento, context)
+                _export(bento, context.absolute())  # BentoML loses the rest of a relative path that begins with a dot
             except BaseException:
                 bentoml.bentos.delete(bento.tag)
                 raise
