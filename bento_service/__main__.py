@@ -86,12 +86,12 @@ def _resolve(bento: str) -> tuple[str | None, Any]:
 
 def _verify(options: argparse.Namespace) -> None:
     from bento_service import artifact
-    from bento_service.schema import EXAMPLE_REQUEST, AnswerRequest, AnswerResponse
+    from bento_service.schema import EXAMPLE_REQUEST, AnswerRequest
 
     bento, model = _resolve(options.bento)
     stored = artifact.load(Path(model.path))
     request = AnswerRequest.model_validate(EXAMPLE_REQUEST)
-    answer = AnswerResponse.of(request, stored.reader().answer(request.to_query()))
+    answer = request.respond(stored.reader().answer_all(request.to_queries()))
     origin = {"bento": bento, "model": str(model.tag), "files": len(artifact.FILES)}
     measured = {"metrics": stored.metrics.get("served", {}).get("overall", {})}
     report = json.dumps(origin | measured | answer.model_dump(exclude_none=True))

@@ -1,65 +1,50 @@
-"""Who is let in: no more requests at once than there is room for, and no more text than can be read in time."""
+"""Which requests are let in: no more at once than there is room for, and none that could not be answered in time."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bento_service.errors import TooManyRequests
+from bento_service.reading.reader import Prepared, Reader
 
-SHARE = 0.5
-"""Share of the deadline that the text in flight may need, by the speed seen so far: a busy machine may halve it."""
-CAUTIOUS_SPEED = 8_000.0
-"""Bytes a second that are assumed before any were read: half of what two slow cores do."""
-MEMORY_S = 60.0
-"""Seconds of work after which what was seen counts half."""
+SHARE = 0.8
+"""Share of the time limit within which a request must be expected to be read: the estimate may be wrong by a fifth."""
 
 
 class Admission:
-    """Counts what is in flight, in requests and in bytes, and learns how fast it is read. For one thread."""
+    """Counts the requests in flight, and compares what the reader expects with the time limit (s).
 
-    def __init__(self, *, max_concurrency: int, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._max_concurrency = max_concurrency
-        self._patience_s = SHARE * timeout_s
-        self._clock = clock
+    For the event loop's thread. Every refusal is a TooManyRequests with the seconds to wait.
+    """
+
+    def __init__(self, reader: Reader, *, max_concurrency: int, timeout_s: float) -> None:
+        self._reader, self._max_concurrency, self._timeout_s = reader, max_concurrency, timeout_s
         self._requests = 0
-        self._bytes = 0
-        self._read = CAUTIOUS_SPEED  # bytes, in
-        self._busy_s = 1.0
-        self._seen = 0.0  # when the busy time was last brought up to date
 
-    def check(self, size: int = 0) -> None:
-        """Raise TooManyRequests unless a request of `size` bytes may enter now.
-
-        One that is alone may always: nobody can promise more for it.
-        """
+    def check(self) -> None:
+        """Refuse a request, before its body is read, when there is no slot for it."""
         if self._requests >= self._max_concurrency:
-            raise TooManyRequests(self._requests, self._backlog_s())
-        if self._requests and self._backlog_s(size) > self._patience_s:
-            raise TooManyRequests(self._requests, self._backlog_s(size) - self._patience_s)
+            raise TooManyRequests(self._requests, self._reader.backlog_s() / self._requests)
 
-    def enter(self, size: int) -> None:
-        """Count a request in. Raises TooManyRequests as `check` does."""
-        self.check(size)
-        self._pass_time()
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Take one of the slots while a request is worked on."""
+        self.check()
         self._requests += 1
-        self._bytes += size
+        try:
+            yield
+        finally:
+            self._requests -= 1
 
-    def leave(self, size: int, *, read: bool) -> None:
-        """Count a request out; `read` when its work was done, and not dropped on the way."""
-        self._pass_time()
-        self._requests -= 1
-        self._bytes -= size
-        self._read += size if read else 0
+    def check_time(self, prepared: Prepared) -> None:
+        """Refuse a request that could not be read in time, or that would make those before it late.
 
-    def _backlog_s(self, more: int = 0) -> float:
-        return (self._bytes + more) * self._busy_s / self._read
-
-    def _pass_time(self) -> None:
-        now = self._clock()
-        passed = now - self._seen if self._requests else 0.0
-        self._seen = now
-        kept = math.exp2(-passed / MEMORY_S)
-        self._busy_s = self._busy_s * kept + passed
-        self._read *= kept
+        One that is alone is let in: nobody can promise more for it.
+        """
+        if self._requests <= 1:
+            return
+        late_s = self._reader.wait_s(prepared) - SHARE * self._timeout_s
+        crowded_s = self._reader.backlog_s() - self._timeout_s
+        if late_s > 0 or crowded_s > 0:
+            raise TooManyRequests(self._requests, max(late_s, crowded_s))

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from bento_service.errors import ArtifactError
 
 if TYPE_CHECKING:  # the process that supervises a server verifies a model, and reads none
-    from bento_service.engines import Engine
-    from bento_service.reader import Reader, ReaderSettings
+    from bento_service.reading.engines import Engine
+    from bento_service.reading.reader import Reader, ReaderSettings
 
 GRAPH = "model.onnx"
 TOKENIZER = "tokenizer.json"
@@ -36,9 +36,9 @@ class Artifact:
 
     def reader(self, engine: Engine | None = None) -> Reader:
         """Load the tokenizer and, unless another engine is given, the graph, for all the CPUs granted."""
-        from bento_service.engines import OnnxEngine
-        from bento_service.reader import Reader
-        from bento_service.tokenization import TextTokenizer
+        from bento_service.reading.engines import OnnxEngine
+        from bento_service.reading.reader import Reader
+        from bento_service.reading.tokenization import TextTokenizer
 
         tokenizer = TextTokenizer.from_file(self.folder / TOKENIZER)
         return Reader(tokenizer, engine or OnnxEngine(self.folder / GRAPH), self.settings)
@@ -60,7 +60,7 @@ def load(folder: Path) -> Artifact:
 
     Raises ArtifactError naming the file that is missing, changed or unreadable.
     """
-    from bento_service.reader import ReaderSettings
+    from bento_service.reading.reader import ReaderSettings
 
     verify(folder)
     try:

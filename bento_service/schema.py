@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from bento_service.query import Answer, Query
+from bento_service.reading.reader import Answer, Query
 
 VERSION = "0.1.0"
 """Version of the service and of this contract; pyproject.toml has the same."""
@@ -82,9 +82,14 @@ class AnswerRequest(_Request):
         description="Unit of the positions: Unicode code points, or UTF-16 code units as in JavaScript.",
     )
 
-    def to_query(self) -> Query:
+    def to_queries(self) -> list[Query]:
         """Return what the reader is asked."""
-        return Query(self.question, self.context, self.top_k, self.allow_no_answer, self.max_answer_length)
+        return [Query(self.question, self.context, self.top_k, self.allow_no_answer, self.max_answer_length)]
+
+    def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswerResponse:
+        """Lay the answers of the only query (best first, at least one) out as the request asked for them."""
+        best, *others = (_span(self, answer) for answer in answers[0])
+        return AnswerResponse(**dict(best), alternatives=others if "top_k" in self.model_fields_set else None)
 
 
 class AnswersRequest(_Request):
@@ -104,6 +109,15 @@ class AnswersRequest(_Request):
             message = f"the contexts have more than {MAX_BATCH_CHARACTERS} characters in all; send smaller batches"
             raise PydanticCustomError(BATCH_TOO_LARGE, message)
         return self
+
+    def to_queries(self) -> list[Query]:
+        """Return what the reader is asked, in the order of the queries."""
+        return [query for request in self.queries for query in request.to_queries()]
+
+    def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswersResponse:
+        """Lay each query's answers out as that query asked for them."""
+        pairs = zip(self.queries, answers, strict=True)
+        return AnswersResponse(answers=[request.respond([ranked]) for request, ranked in pairs])
 
 
 class Span(BaseModel):
@@ -129,13 +143,6 @@ class AnswerResponse(Span):
         default=None,
         description="The next best answers by the model's score, none overlapping another; only when `top_k` was sent.",
     )
-
-    @classmethod
-    def of(cls, request: AnswerRequest, answers: Sequence[Answer]) -> AnswerResponse:
-        """Lay the reader's answers (best first, at least one) out as the request asked for them."""
-        best, *others = (_span(request, answer) for answer in answers)
-        asked = "top_k" in request.model_fields_set
-        return cls(**dict(best), alternatives=others if asked else None)
 
 
 class AnswersResponse(BaseModel):

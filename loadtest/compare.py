@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from bento_service import artifact
-from bento_service.cpus import cpu_count
-from bento_service.engines import OnnxEngine
-from bento_service.gpu import CHECKPOINT_SUFFIX
-from bento_service.scheduler import Scheduler
-from bento_service.tokenization import TextTokenizer
-from bento_service.windows import Window, slide
+from bento_service.reading.cpus import cpu_count
+from bento_service.reading.engines import OnnxEngine
+from bento_service.reading.gpu import CHECKPOINT_SUFFIX
+from bento_service.reading.scheduler import Scheduler
+from bento_service.reading.tokenization import TextTokenizer
+from bento_service.reading.windows import Window, slide
 from loadtest import processes
 from loadtest.drive import Load, drive
 from loadtest.processes import Server
@@ -138,10 +138,10 @@ def engine_alone(engine: Scheduler, windows: Sequence[Window], questions: int, s
 
     That is the limit.
     """
-    engine.run(windows[:8])
+    engine.submit(windows[:8]).result()
     begun, read = time.monotonic(), 0
     while time.monotonic() < begun + seconds:
-        engine.run(windows)
+        engine.submit(windows).result()
         read += questions
     return read / (time.monotonic() - begun)
 

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 
-from bento_service.query import Query
-from bento_service.reader import ReaderSettings, Reading
-from bento_service.windows import SpecialTokens, Tokens, slide
+from bento_service.reading.reader import Query, ReaderSettings, Reading
+from bento_service.reading.windows import SpecialTokens, Tokens, slide
 from training.data import Answer, Example
 
 BERT = SpecialTokens(prefix=(101,), middle=(102,), suffix=(102,), context_type_id=1)

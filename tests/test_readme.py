@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bento_service.application import Settings
 from bento_service.schema import EXAMPLE_REQUEST, VERSION
 from bento_service.service import ExtractiveQA
+from bento_service.settings import Settings
 from deploy.__main__ import _parser as deploying
 from deploy.credentials import PASSWORD, USERNAME
 from loadtest.__main__ import _parser as loading

@@ -17,7 +17,7 @@ from training.errors import DataError, StoreError, TrainingError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from bento_service.tokenization import TextTokenizer
+    from bento_service.reading.tokenization import TextTokenizer
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -176,8 +176,8 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from bento_service import artifact
-    from bento_service.engines import TorchEngine
-    from bento_service.reader import Reader
+    from bento_service.reading.engines import TorchEngine
+    from bento_service.reading.reader import Reader
     from training import data, evaluate, slices, store
 
     tag, folder = store.find(options.tag)
@@ -221,7 +221,7 @@ def _checkpoint(tag: str) -> tuple[PreTrainedModel, TextTokenizer]:
     from transformers import AutoModelForQuestionAnswering
 
     from bento_service import artifact
-    from bento_service.tokenization import TextTokenizer
+    from bento_service.reading.tokenization import TextTokenizer
     from training import store
 
     folder = store.checkpoint_of(tag)

@@ -11,8 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from bento_service.errors import QuestionTooLong
-from bento_service.query import Answer, Query
-from bento_service.reader import Reader, ReaderSettings, Reading
+from bento_service.reading.reader import Answer, Query, Reader, ReaderSettings, Reading
 from training import calibration
 from training.data import Example
 from training.metrics import Scored, score, summary

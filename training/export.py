@@ -19,8 +19,8 @@ from training.attention import FUSED
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from bento_service.reader import ReaderSettings
-    from bento_service.tokenization import TextTokenizer
+    from bento_service.reading.reader import ReaderSettings
+    from bento_service.reading.tokenization import TextTokenizer
     from training.data import Example
 
 OPSET = 20

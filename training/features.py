@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bento_service.errors import QuestionTooLong
-from bento_service.spans import FloatArray
-from bento_service.tokenization import TextTokenizer
-from bento_service.windows import Window, slide
+from bento_service.reading.spans import FloatArray
+from bento_service.reading.tokenization import TextTokenizer
+from bento_service.reading.windows import Window, slide
 from training.data import Answer, Example
 from training.labels import Label, Shares, key
 

@@ -11,7 +11,7 @@ from training import calibration
 from training.evaluate import Prediction, Readings, predict
 
 if TYPE_CHECKING:
-    from bento_service.reader import ReaderSettings
+    from bento_service.reading.reader import ReaderSettings
 
 FLATTER, SHARPER = np.geomspace(1, 4, 17)[1:], np.geomspace(1, 0.5, 9)[1:]
 """Temperatures above and below 1, 9 % apart: finer steps change the calibration error by less than its own noise."""

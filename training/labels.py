@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from bento_service.reader import Reader, Reading
-from bento_service.spans import owned_starts
+from bento_service.reading.reader import Reader, Reading
+from bento_service.reading.spans import owned_starts
 from training.data import Example
 from training.errors import DataError
 from training.evaluate import BATCH, read

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bento_service import artifact
-from bento_service.engines import TorchEngine
-from bento_service.reader import Reader, ReaderSettings
-from bento_service.tokenization import TextTokenizer
+from bento_service.reading.engines import TorchEngine
+from bento_service.reading.reader import Reader, ReaderSettings
+from bento_service.reading.tokenization import TextTokenizer
 from training import base as base_models
 from training import data, gate, labels, negatives, store
 from training.errors import SettingsError

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bento_service.engines import TorchEngine
+from bento_service.reading.engines import TorchEngine
 from training import features
 
 if TYPE_CHECKING:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bento_service.cpus import cpu_count
-from bento_service.engines import Engine, Logits, OnnxEngine, TorchEngine
-from bento_service.query import Query
-from bento_service.reader import Reader, ReaderSettings
+from bento_service.reading.cpus import cpu_count
+from bento_service.reading.engines import Engine, Logits, OnnxEngine, TorchEngine
+from bento_service.reading.reader import Query, Reader, ReaderSettings
 from training import export, features, narrowing
 from training.attention import PLAIN
 from training.evaluate import predict, read
@@ -26,7 +25,7 @@ from training.metrics import summary
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from bento_service.tokenization import TextTokenizer
+    from bento_service.reading.tokenization import TextTokenizer
     from training.data import Example
 
 logger = logging.getLogger(__name__)

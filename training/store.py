@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bento_service import artifact, stage
-from bento_service.gpu import CHECKPOINT_SUFFIX
+from bento_service import artifact, model_store
+from bento_service.reading.gpu import CHECKPOINT_SUFFIX
 from training.errors import StoreError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def checkpoint_of(tag: str) -> Path:
 
 def production(name: str) -> tuple[str, Path] | None:
     """Return the full tag and the folder of the model in production; None when there is none."""
-    entry = stage.production(name)
+    entry = model_store.production(name)
     return None if entry is None else (str(entry.tag), Path(entry.path))
 
 
@@ -80,7 +80,7 @@ def current(name: str) -> list[tuple[str, Path]]:
     """Return full tag and folder of the model in production, and of the newest; fewer when there are fewer."""
     found = {
         str(entry.tag): Path(entry.path)
-        for entry in (stage.production(name), *_newest_first(name)[:1])
+        for entry in (model_store.production(name), *_newest_first(name)[:1])
         if entry is not None
     }
     return list(found.items())
@@ -94,7 +94,7 @@ def prune(name: str, keep: int) -> list[str]:
     import bentoml
     from bentoml.exceptions import BentoMLException
 
-    in_production = stage.production(name)
+    in_production = model_store.production(name)
     removed = []
     for entry in _newest_first(name)[keep:]:
         if in_production is not None and entry.tag == in_production.tag:
@@ -118,7 +118,7 @@ def promote(tag: str) -> str:
     entry = _get(tag)
     artifact.load(Path(entry.path))
     try:
-        stage.promote(entry)
+        model_store.promote(entry)
     except OSError as error:
         raise StoreError(f"model {entry.tag} could not be promoted: {error}; check BENTOML_HOME") from error
     return str(entry.tag)
@@ -126,14 +126,14 @@ def promote(tag: str) -> str:
 
 def entries(name: str) -> list[dict[str, Any]]:
     """Return a row a stored model, newest first: tag, created, stage, metrics and data as they were stored."""
-    in_production = stage.production(name)
+    in_production = model_store.production(name)
     rows = []
     for entry in _newest_first(name):
         rows.append(
             {
                 "tag": str(entry.tag),
                 "created": entry.info.creation_time.isoformat(timespec="seconds"),
-                "stage": stage.PRODUCTION if in_production is not None and entry.tag == in_production.tag else "",
+                "stage": model_store.PRODUCTION if in_production is not None and entry.tag == in_production.tag else "",
                 "metrics": _read(entry, artifact.METRICS),
                 "data": _read(entry, artifact.PROVENANCE).get("data", {}),
             }
@@ -166,7 +166,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def _newest_first(name: str) -> list[bentoml.Model]:
-    return sorted(stage.stored(name), key=lambda entry: entry.info.creation_time, reverse=True)
+    return sorted(model_store.stored(name), key=lambda entry: entry.info.creation_time, reverse=True)
 
 
 def _get(tag: str) -> bentoml.Model:

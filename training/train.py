@@ -19,7 +19,7 @@ from accelerate.utils import extract_model_from_parallel
 from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from bento_service.tokenization import TextTokenizer
+from bento_service.reading.tokenization import TextTokenizer
 from training import base as base_models
 from training import features
 from training.errors import DataError, OutputFolderError

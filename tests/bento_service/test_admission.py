@@ -1,91 +1,61 @@
 import pytest
 
-from bento_service.admission import CAUTIOUS_SPEED, SHARE, Admission
+from bento_service.admission import SHARE, Admission
 from bento_service.errors import TooManyRequests
 
 
-class Clock:
-    """Time that passes when told to (s)."""
+class Expectation:
+    """What a reader expects: seconds for the request that comes, and for all that it has."""
 
-    now = 100.0
+    def __init__(self, wait_s=0.0, backlog_s=0.0):
+        self._wait_s, self._backlog_s = wait_s, backlog_s
 
-    def __call__(self):
-        return self.now
+    def wait_s(self, _prepared):
+        return self._wait_s
 
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-def admission(clock, max_concurrency=32, timeout_s=60.0):
-    return Admission(max_concurrency=max_concurrency, timeout_s=timeout_s, clock=clock)
+    def backlog_s(self):
+        return self._backlog_s
 
 
-def work(door, clock, size, seconds):
-    """Let a request in, and out again when it has been read."""
-    door.enter(size)
-    clock.now += seconds
-    door.leave(size, read=True)
+def admission(reader, max_concurrency=32, timeout_s=60.0):
+    return Admission(reader, max_concurrency=max_concurrency, timeout_s=timeout_s)
 
 
-def test_as_many_requests_as_there_is_room_for(clock):
-    door = admission(clock, max_concurrency=2)
-    door.enter(10)
-    door.enter(10)
-    with pytest.raises(TooManyRequests, match="2 requests are in flight"):
+def test_as_many_requests_as_there_are_slots():
+    door = admission(Expectation(backlog_s=7), max_concurrency=2)
+    with door.slot():
+        with door.slot(), pytest.raises(TooManyRequests, match="2 requests are in flight") as refusal:
+            door.check()
         door.check()
-    door.leave(10, read=True)
-    door.enter(10)
+    assert refusal.value.headers == {"Retry-After": "4"}  # 7 s of work, half of it of the next that ends
 
 
-def test_no_more_text_than_can_be_read_in_time(clock):
-    door = admission(clock)
-    fits = int(CAUTIOUS_SPEED * 60 * SHARE)
-    door.enter(fits - 1000)
-    door.enter(1000)
-    with pytest.raises(TooManyRequests) as refusal:
-        door.enter(2 * int(CAUTIOUS_SPEED))
-    assert refusal.value.headers == {"Retry-After": "2"}
+@pytest.mark.parametrize(("wait_s", "retry_s"), [(60 * SHARE - 1, None), (60 * SHARE + 2.5, 3)])
+def test_a_request_that_would_be_late_is_refused_beside_others(wait_s, retry_s):
+    door = admission(Expectation(wait_s=wait_s))
+    with door.slot(), door.slot():
+        if retry_s is None:
+            door.check_time(None)
+            return
+        with pytest.raises(TooManyRequests) as refusal:
+            door.check_time(None)
+    assert refusal.value.headers == {"Retry-After": str(retry_s)}
 
 
-def test_a_request_that_is_alone_is_always_let_in(clock):
-    admission(clock, timeout_s=0.01).enter(1_000_000)
+def test_a_short_request_is_refused_when_it_would_make_the_long_ones_late():
+    door = admission(Expectation(wait_s=0.1, backlog_s=61))
+    with door.slot(), door.slot(), pytest.raises(TooManyRequests):
+        door.check_time(None)
 
 
-def test_where_text_is_read_fast_more_of_it_is_let_in(clock):
-    door = admission(clock)
-    for _ in range(200):
-        work(door, clock, 100_000, 1.0)
-    for _ in range(16):  # 16 s of work, of 30 s of patience
-        door.enter(100_000)
+def test_a_request_that_is_alone_is_always_let_in():
+    door = admission(Expectation(wait_s=1000, backlog_s=1000))
+    with door.slot():
+        door.check_time(None)
 
 
-def test_where_text_is_read_slowly_less_of_it_is_let_in(clock):
-    door = admission(clock)
-    for _ in range(200):
-        work(door, clock, 1_000, 1.0)
-    door.enter(15_000)
-    door.enter(10_000)
-    with pytest.raises(TooManyRequests):
-        door.enter(10_000)
-
-
-def test_idle_time_does_not_count_as_slow(clock):
-    door = admission(clock)
-    for _ in range(100):
-        work(door, clock, 10_000, 1.0)
-        clock.now += 1000
-    door.enter(1)
-    door.enter(250_000)
-
-
-def test_what_was_dropped_does_not_count_as_read(clock):
-    door = admission(clock)
-    for _ in range(200):
-        door.enter(100_000)
-        clock.now += 1.0
-        door.leave(100_000, read=False)
-    door.enter(1)
-    with pytest.raises(TooManyRequests):
-        door.enter(10_000)
+def test_a_slot_is_free_again_after_a_failure():
+    door = admission(Expectation(), max_concurrency=1)
+    with pytest.raises(ValueError, match="broken"), door.slot():
+        raise ValueError("broken")
+    door.check()

@@ -5,7 +5,7 @@ import pytest
 
 from bento_service import artifact
 from bento_service.errors import ArtifactError
-from bento_service.query import Query
+from bento_service.reading.reader import Query
 
 
 @pytest.fixture

@@ -18,20 +18,13 @@ import sys
 from pathlib import Path
 import bento_service.service
 from bento_service import artifact
-from bento_service.query import Query
+from bento_service.reading.reader import Query
 assert artifact.load(Path({str(tiny_model)!r})).reader().answer(Query("Who?", "Ada."))
 print(*{{name.partition(".")[0] for name in sys.modules}})
 """
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert {"bento_service", "bentoml", "onnxruntime"} <= set(loaded.split())
     assert not {"torch", "transformers", "datasets", "training", "flask", "fastapi"} & set(loaded.split())
-
-
-def test_whoever_supervises_a_server_verifies_the_model_and_loads_nothing_to_read_with():
-    code = "import sys, bento_service.service; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert "bento_service.artifact" in loaded.split()
-    assert not {"numpy", "onnxruntime", "tokenizers", "opentelemetry.instrumentation.asgi"} & set(loaded.split())
 
 
 def test_the_serving_environment_stays_small():
@@ -46,7 +39,7 @@ def test_the_engine_reports_to_nobody(tiny_model, tmp_path):
     ours = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     code = f"""
 from pathlib import Path
-from bento_service.engines import OnnxEngine
+from bento_service.reading.engines import OnnxEngine
 OnnxEngine(Path({str(tiny_model / "model.onnx")!r}))
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=ours, check=True, timeout=60)

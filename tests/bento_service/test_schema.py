@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from bento_service.query import Answer, Query
-from bento_service.schema import AnswerRequest, AnswerResponse, AnswersRequest, Span
+from bento_service.reading.reader import Answer, Query
+from bento_service.schema import AnswerRequest, AnswersRequest, Span
 
 
 def request(context="Ada 👍🏽 swims", **fields):
@@ -10,25 +10,25 @@ def request(context="Ada 👍🏽 swims", **fields):
 
 
 def test_a_request_asks_the_reader_what_it_says():
-    assert request("x").to_query() == Query("Who?", "x", 1, False, None)
+    assert request("x").to_queries() == [Query("Who?", "x", 1, False, None)]
     asked = request("x", top_k=3, allow_no_answer=True, max_answer_length=7)
-    assert asked.to_query() == Query("Who?", "x", 3, True, 7)
+    assert asked.to_queries() == [Query("Who?", "x", 3, True, 7)]
 
 
 def test_positions_in_utf16():
     # "Ada " is 4 units, each half of 👍🏽 2, the space 1: "swims" is at 7 in code points and at 9 in UTF-16.
     context = "Ada 👍🏽 swims"
     answer = Answer("swims", 0.5, 7, 12)
-    plain = AnswerResponse.of(request(context), [answer])
-    units = AnswerResponse.of(request(context, offsets="utf16"), [answer])
+    plain = request(context).respond([[answer]])
+    units = request(context, offsets="utf16").respond([[answer]])
     assert (plain.start_pos, plain.end_pos) == (7, 12)
     assert (units.start_pos, units.end_pos) == (9, 14)
 
 
 def test_alternatives_only_when_top_k_was_sent():
     answers = [Answer("Ada", 0.6, 0, 3), Answer("swims", 0.3, 7, 12)]
-    assert AnswerResponse.of(request(), answers).alternatives is None
-    others = AnswerResponse.of(request(top_k=2), answers).alternatives
+    assert request().respond([answers]).alternatives is None
+    others = request(top_k=2).respond([answers]).alternatives
     assert others == [Span(answer="swims", confidence=0.3, start_pos=7, end_pos=12)]
 
 

@@ -119,6 +119,28 @@ def test_parallel_questions_get_their_own_answers(client):
         assert list(pool.map(lambda context: ask(client, context), contexts)) == alone
 
 
+def test_bentomls_client_calls_by_keywords(server, tiny_store):
+    """In a process of its own: the client leaves a temporary folder to the garbage collector."""
+    script = f"""
+import json, bentoml
+from bento_service.schema import EXAMPLE_REQUEST
+with bentoml.SyncHTTPClient({server.url!r}) as http:
+    answer = http.answer(**EXAMPLE_REQUEST)
+    three = http.answer(**EXAMPLE_REQUEST, top_k=3)
+    batch = http.answers(queries=[EXAMPLE_REQUEST])
+    try:
+        http.answer(question=" ", context="Ada.")
+    except bentoml.exceptions.BentoMLException as error:
+        refused = str(error)
+print(json.dumps([answer, three, batch, refused]))
+"""
+    answer, three, batch, refused = run_script(script, tiny_store)
+    assert list(answer) == ["answer", "confidence", "start_pos", "end_pos"]
+    assert len(three["alternatives"]) == 2
+    assert batch == {"answers": [answer]}
+    assert "empty_text" in refused
+
+
 def test_health(client):
     response = client.get("/health")
     assert response.status_code == 200
@@ -231,45 +253,6 @@ with TestClient(ExtractiveQA.to_asgi()) as client:
 print(json.dumps([status, sorted({"torch", "transformers", "training"} & sys.modules.keys())]))
 """
     assert run_script(script, tiny_store) == [200, []]
-
-
-def test_the_instance_is_made_with_the_application_and_handed_over_once(tiny_store):
-    script = """
-import json
-from bento_service.service import ExtractiveQA
-ExtractiveQA.to_asgi()
-made = ExtractiveQA._instance.result()
-first, second = ExtractiveQA(), ExtractiveQA()
-print(json.dumps([first is made, second is made, first.bento_service is ExtractiveQA]))
-"""
-    assert run_script(script, tiny_store) == [True, False, True]
-
-
-def test_no_thread_interrupts_another(tiny_store):
-    script = """
-import json, os
-from concurrent.futures import ThreadPoolExecutor
-from bento_service.service import ExtractiveQA
-ExtractiveQA.to_asgi()
-with ThreadPoolExecutor(1) as thread:
-    begun = thread.submit(os.sched_getscheduler, 0).result()
-print(json.dumps([os.sched_getscheduler(0) == os.SCHED_BATCH, begun == os.SCHED_BATCH]))
-"""
-    assert run_script(script, tiny_store) == [True, True]
-
-
-def test_order_of_the_middleware(tiny_store):
-    script = """
-import json
-from bento_service.service import ExtractiveQA
-door = ExtractiveQA.to_asgi()
-print(json.dumps([type(door).__name__, *(entry.cls.__name__ for entry in door._app.user_middleware)]))
-"""
-    inside = ["AccessLogMiddleware", "Contract", "ContextMiddleware"]
-    metrics, tracing = "RunnerTrafficMetricsMiddleware", "OpenTelemetryMiddleware"
-    assert run_script(script, tiny_store) == ["FrontDoor", metrics, *inside]
-    traced = run_script(script, tiny_store, BENTOML_CONFIG_OPTIONS="services.tracing.exporter_type=in_memory")
-    assert traced == ["FrontDoor", metrics, tracing, *inside]
 
 
 def run_script(script, home, **variables):

@@ -7,10 +7,9 @@ import pytest
 import torch
 import transformers
 
-from bento_service.engines import OnnxEngine, TorchEngine
-from bento_service.query import Query
-from bento_service.reader import Reader, ReaderSettings
-from bento_service.tokenization import TextTokenizer
+from bento_service.reading.engines import OnnxEngine, TorchEngine
+from bento_service.reading.reader import Query, Reader, ReaderSettings
+from bento_service.reading.tokenization import TextTokenizer
 from training import base, config, data
 from training.export import calibration_rows, export
 from training.train import fine_tune

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bento_service.tokenization import TextTokenizer
+from bento_service.reading.tokenization import TextTokenizer
 from training import data, features
 from training.data import Answer, Example
 from training.labels import Label, key

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from bento_service import artifact
-from bento_service.query import Query
-from bento_service.reader import Reading
-from bento_service.tokenization import TextTokenizer
-from bento_service.windows import Tokens, slide
+from bento_service.reading.reader import Query, Reading
+from bento_service.reading.tokenization import TextTokenizer
+from bento_service.reading.windows import Tokens, slide
 from tests.commands import training_command
 from tests.readings import BERT
 from training import base, config, data, labels

@@ -4,7 +4,7 @@ import torch
 import transformers
 from transformers import AutoModelForQuestionAnswering
 
-from bento_service.engines import OnnxEngine, TorchEngine
+from bento_service.reading.engines import OnnxEngine, TorchEngine
 from training import export, narrowing
 from training.attention import ATTENTION
 

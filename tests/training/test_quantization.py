@@ -7,7 +7,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import AutoModelForQuestionAnswering
 
-from bento_service.engines import OnnxEngine, TorchEngine
+from bento_service.reading.engines import OnnxEngine, TorchEngine
 from training import export, quantization
 
 TOKENS = np.random.default_rng(5).integers(5, 300, (12, 24))

@@ -2,7 +2,7 @@ import pytest
 from transformers import AutoModelForQuestionAnswering
 
 from bento_service import artifact
-from bento_service.tokenization import TextTokenizer
+from bento_service.reading.tokenization import TextTokenizer
 from training import data, export, race
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bento_service.query import Answer as Said
+from bento_service.reading.reader import Answer as Said
 from training.data import Answer, Example
 from training.evaluate import Prediction
 from training.metrics import Scored

@@ -3,7 +3,7 @@ import resource
 import pytest
 import torch
 
-from bento_service.tokenization import TextTokenizer
+from bento_service.reading.tokenization import TextTokenizer
 from training import base, config, data, train
 from training.train import fine_tune, keep_freed_memory
 

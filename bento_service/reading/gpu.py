@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import bentoml
 
 if TYPE_CHECKING:
-    from bento_service.engines import Engine, TorchEngine
+    from bento_service.reading.engines import Engine, TorchEngine
 
 DRIVER = Path("/proc/driver/nvidia/version")
 BATCH_SIZE = 32
@@ -40,7 +40,7 @@ def half_precision(checkpoint: Path) -> TorchEngine:
     import torch
     from transformers import AutoModelForQuestionAnswering
 
-    from bento_service.engines import TorchEngine
+    from bento_service.reading.engines import TorchEngine
 
     model = AutoModelForQuestionAnswering.from_pretrained(checkpoint, dtype=torch.float16)
     return TorchEngine(model.to("cuda"), batch_size=BATCH_SIZE)

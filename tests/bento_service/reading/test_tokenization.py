@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bento_service.tokenization import TextTokenizer
+from bento_service.reading.tokenization import TextTokenizer
 
 WAIT_S = 60
 

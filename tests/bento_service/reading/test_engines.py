@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from bento_service.engines import OnnxEngine, TorchEngine
+from bento_service.reading.engines import OnnxEngine, TorchEngine
 
 
 def inputs(rows: list[int]):

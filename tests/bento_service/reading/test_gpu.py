@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import AutoModelForQuestionAnswering
 
-from bento_service import artifact, gpu
-from bento_service.engines import TorchEngine
-from bento_service.query import Query
-from bento_service.reader import Reader
-from bento_service.tokenization import TextTokenizer
+from bento_service import artifact
+from bento_service.reading import gpu
+from bento_service.reading.engines import TorchEngine
+from bento_service.reading.reader import Query, Reader
+from bento_service.reading.tokenization import TextTokenizer
 
 TAG = bentoml.Tag("extractive-qa", "some-version")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use is at hand")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bento_service.errors import QuestionTooLong
-from bento_service.windows import SpecialTokens, Tokens, longest_question, slide
+from bento_service.reading.windows import SpecialTokens, Tokens, longest_question, slide
 
 BERT = SpecialTokens(prefix=(101,), middle=(102,), suffix=(102,), context_type_id=1)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bento_service.cpus import _cgroup_quota, cpu_count
+from bento_service.reading.cpus import _cgroup_quota, cpu_count
 from tests.commands import ROOT
 
 
@@ -64,8 +64,8 @@ def test_half_a_cpu_means_one_thread(group, tiny_model):
 import os
 open({str(group / "cgroup.procs")!r}, "w").write(str(os.getpid()))
 from pathlib import Path
-from bento_service.cpus import cpu_count
-from bento_service.engines import OnnxEngine
+from bento_service.reading.cpus import cpu_count
+from bento_service.reading.engines import OnnxEngine
 print(cpu_count(), OnnxEngine(Path({str(tiny_model / "model.onnx")!r})).workers)
 """
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout

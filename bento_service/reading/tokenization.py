@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from bento_service.windows import SpecialTokens, Tokens
+from bento_service.reading.windows import SpecialTokens, Tokens
 
 
 class TextTokenizer:

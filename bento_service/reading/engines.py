@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bento_service.cpus import cpu_count
+from bento_service.reading.cpus import cpu_count
 
 if TYPE_CHECKING:
     import torch

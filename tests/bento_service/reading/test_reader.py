@@ -6,11 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bento_service.engines import OnnxEngine
-from bento_service.errors import QuestionTooLong, TooSlow
-from bento_service.query import Query
-from bento_service.reader import Reader, ReaderSettings
-from bento_service.tokenization import TextTokenizer
+from bento_service.errors import QuestionTooLong
+from bento_service.reading.engines import OnnxEngine
+from bento_service.reading.reader import Query, Reader, ReaderSettings
+from bento_service.reading.tokenization import TextTokenizer
 
 WAIT_S = 20
 PASSAGE = "Zoë 👩‍🚀 flew 1,234.5 km — “far” —\r\n\tשלום עולם; e\u0301cole\x00 東京タワー ½ 👍🏽. "
@@ -57,24 +56,12 @@ def test_finds_the_word_far_behind_the_first_window(tokenizer):
     assert len(engine.shapes) > 3
 
 
-def test_a_promise_is_what_answer_says_and_waits_for_nobody(tokenizer):
+def test_the_steps_of_a_server_give_what_answer_all_gives(tokenizer):
     reader, _ = pointing(tokenizer, "needle")
     queries = [Query("where is it?", "straw needle"), Query("where?", "needle " + "straw " * 900)]
-    assert reader.begin(queries, tuple).result(WAIT_S) == tuple(reader.answer_all(queries))
-    assert reader.begin([], len).result(WAIT_S) == 0
-
-
-def test_what_fails_once_it_is_begun_is_the_promises(tokenizer):
-    reader, _ = pointing(tokenizer, "needle")
-    with pytest.raises(QuestionTooLong):
-        reader.begin([Query("where " * 500, "straw needle")], len)
-    left = reader.begin([Query("where?", "straw needle")], len, lambda: True)
-    with pytest.raises(TooSlow):
-        left.result(WAIT_S)
-    broken = reader.begin([Query("where?", "straw needle")], lambda answers: answers[1])
-    with pytest.raises(IndexError):
-        broken.result(WAIT_S)
-    assert not broken.cancel()
+    prepared = reader.prepare(queries)
+    assert reader.postprocess(prepared, reader.submit(prepared).result(WAIT_S)) == reader.answer_all(queries)
+    assert reader.answer_all([]) == []
 
 
 def test_offsets_count_code_points_behind_emoji(tokenizer):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bento_service.spans import decode, owned_starts, whole_characters
-from bento_service.windows import SpecialTokens, Tokens, slide
+from bento_service.reading.spans import decode, owned_starts, whole_characters
+from bento_service.reading.windows import SpecialTokens, Tokens, slide
 
 BERT = SpecialTokens(prefix=(101,), middle=(102,), suffix=(102,), context_type_id=1)
 CONTEXT = "aa bb cc dd ee ff gg hh"

@@ -21,7 +21,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from bento_service.windows import Window
+from bento_service.reading.windows import Window
 
 FloatArray = NDArray[np.float32]
 ZERO_WIDTH_JOINER = "\u200d"

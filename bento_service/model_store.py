@@ -1,0 +1,100 @@
+"""The BentoML model store: which model is in production, and which one is served.
+
+A label says which is in production; `python -m training promote` moves it.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from bentoml.exceptions import BentoMLException
+
+from bento_service import artifact
+from bento_service.errors import ArtifactError, ServiceError
+from bento_service.settings import Settings
+
+STAGE = "stage"
+PRODUCTION = "production"
+PROMOTED = "promoted"
+"""Labels: `stage: production`, and since when (UTC, ISO 8601)."""
+
+
+def stored(name: str) -> list[bentoml.Model]:
+    """Return all models of this name; none is no error."""
+    return [model for model in bentoml.models.list() if model.tag.name == name]
+
+
+def production(name: str) -> bentoml.Model | None:
+    """Return the model in production; None when there is none.
+
+    Of two, which a promotion that was killed half-way leaves behind, the one promoted last.
+    """
+    labelled = [model for model in stored(name) if model.info.labels.get(STAGE) == PRODUCTION]
+    return max(labelled, key=lambda model: str(model.info.labels.get(PROMOTED)), default=None)
+
+
+def promote(model: bentoml.Model) -> None:
+    """Move the label to a stored model. At every moment there is a model in production, once there was one."""
+    since = datetime.now(UTC).isoformat()
+    _relabel(model, {STAGE: PRODUCTION, PROMOTED: since})
+    for other in stored(model.tag.name):
+        if other.tag != model.tag and STAGE in other.info.labels:
+            _relabel(other, {})
+
+
+def _relabel(model: bentoml.Model, labels: dict[str, str]) -> None:
+    """Replace this module's labels in the model's description, whole or not at all."""
+    kept: dict[str, Any] = {k: v for k, v in model.info.labels.items() if k not in (STAGE, PROMOTED)}
+    model.info.labels.clear()
+    model.info.labels.update(kept | labels)
+    path = Path(model.path_of("model.yaml"))
+    written = path.with_suffix(".yaml.new")
+    with written.open("w", encoding="utf-8") as stream:
+        model.info.dump(stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    written.replace(path)
+
+
+class ServedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML's SDK has no types
+    """The model of the store that a Bento pins, or the one that QNA_MODEL names.
+
+    Where the tag says `latest`, that is the model in production, or the newest one when none is.
+    """
+
+    @property
+    def stored(self) -> bentoml.Model | None:
+        """The model in the store; None when it has none. A Bento pins this one."""
+        if self.tag.version in (None, "latest") and (chosen := production(self.tag.name)) is not None:
+            return chosen
+        newest: bentoml.Model | None = super().stored
+        return newest
+
+    def resolve(self, base_path: Any = None) -> bentoml.Model:
+        """Return the stored model, verified; without one, tell how to get it instead of asking BentoCloud.
+
+        `bentoml serve` calls this before it starts a worker: what is wrong ends the command, not a worker behind it.
+        """
+        try:
+            chosen = Settings.from_environment().model
+            if chosen is not None and base_path is None:
+                return _verified(ServedModel(chosen))
+            model = _verified(self)
+        except ServiceError as error:
+            raise BentoMLException(str(error)) from error
+        return model if base_path is None else super().resolve(base_path)
+
+
+def _verified(model: ServedModel) -> bentoml.Model:
+    present = model.stored
+    if present is None:
+        raise ArtifactError(
+            f"the BentoML store has no model {model.tag}; run `make train` (or `python -m training train`), "
+            "or point BENTOML_HOME or QNA_MODEL at another one"
+        )
+    artifact.verify(Path(present.path))
+    return present

@@ -1,0 +1,1 @@
+"""From a question and its context to answers: windows, scheduler, engine, spans. Needs neither torch nor BentoML."""

@@ -1,0 +1,177 @@
+"""The reader: a question and a context, or a batch of them, to ranked answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import chain
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bento_service.reading.engines import Engine, Logits
+from bento_service.reading.scheduler import Scheduler
+from bento_service.reading.spans import Decoded, FloatArray, decode
+from bento_service.reading.tokenization import TextTokenizer
+from bento_service.reading.windows import Window, slide
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question about one context. `max_answer_length` in tokens; None means the model's own setting."""
+
+    question: str
+    context: str
+    top_k: int = 1
+    allow_no_answer: bool = False
+    max_answer_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """context[start:end] == text, in code points; "" at 0, 0 says that there is no answer.
+
+    confidence: probability that the answer is right, where right is an F1 of at least 1/2 with the asked-for span, or
+    that there is none. Unless the query allows "no answer", given that there is one.
+    """
+
+    text: str
+    confidence: float
+    start: int
+    end: int
+
+
+class ReaderSettings(BaseModel):
+    """How a model is read; stored with it, so that what was measured is what is served."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_length: int = Field(384, ge=16, description="tokens a window")
+    doc_stride: int = Field(64, ge=0, description="overlap of neighbouring windows in tokens")
+    max_answer_length: int = Field(30, ge=1, description="longest answer in tokens")
+    temperature: float = Field(1.0, gt=0, description="divides scores before they become probabilities")
+    null_score_diff_threshold: float = Field(
+        0.0, description='"no answer" when the null score exceeds the best span\'s score by more than this'
+    )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A query's windows and what the engine says of them: (start_logits, end_logits) a window, (seq_len,) each."""
+
+    query: Query
+    windows: Sequence[Window]
+    logits: Sequence[tuple[FloatArray, FloatArray]]
+
+    def decode(self, settings: ReaderSettings) -> Decoded:
+        """Return the spans and their probabilities, before it is decided whether there is an answer."""
+        length = self.query.max_answer_length
+        return decode(
+            self.windows,
+            self.logits,
+            self.query.context,
+            max_answer_length=settings.max_answer_length if length is None else length,
+            n_best_size=self.query.top_k,
+            temperature=settings.temperature,
+        )
+
+    def answers(self, settings: ReaderSettings) -> list[Answer]:
+        """Return 1 to `top_k` answers, best first."""
+        return self.decide(self.decode(settings), settings)
+
+    def decide(self, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
+        """Return the answers that this reading's `decode` leads to.
+
+        A context without any span has no answer, asked for or not. Who doesn't allow "no answer" says that there is
+        one: then the null score has no say in the confidence either.
+        """
+        query = self.query
+        answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
+        answers = [
+            Answer(query.context[span.start : span.end], answered * span.probability, span.start, span.end)
+            for span in decoded.spans
+        ]
+        if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
+            return answers
+        return [Answer("", decoded.null_probability, 0, 0), *answers][: query.top_k]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Queries, tokenised: each one's windows."""
+
+    queries: Sequence[Query]
+    windows_of: Sequence[Sequence[Window]]
+
+    @property
+    def windows(self) -> list[Window]:
+        """The windows of all queries in a row."""
+        return list(chain(*self.windows_of))
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the engine has to read."""
+        return sum(map(len, chain(*self.windows_of)))
+
+    def readings(self, logits: Sequence[Logits]) -> list[Reading]:
+        """Give each query its windows and their logits, of which `logits` has those of all in a row."""
+        row = iter(logits)
+        pairs = zip(self.queries, self.windows_of, strict=True)
+        return [Reading(query, windows, [next(row) for _ in windows]) for query, windows in pairs]
+
+
+class Reader:
+    """Finds answers with one tokenizer, one engine and the settings that the model was measured with.
+
+    Threads may share it. `answer` and `answer_all` wait for the answers; a server takes the same steps one by one:
+    `prepare`, `submit`, `postprocess`.
+    """
+
+    def __init__(self, tokenizer: TextTokenizer, engine: Engine, settings: ReaderSettings) -> None:
+        self._tokenizer = tokenizer
+        self._scheduler = Scheduler(engine)
+        self.settings = settings
+
+    def answer(self, query: Query) -> list[Answer]:
+        """Return 1 to `top_k` answers, best first. Raises QuestionTooLong."""
+        return self.answer_all([query])[0]
+
+    def answer_all(self, queries: Sequence[Query]) -> list[list[Answer]]:
+        """Return each query's answers; the windows of all queries share the engine's batches."""
+        return [reading.answers(self.settings) for reading in self.read(queries)]
+
+    def read(self, queries: Sequence[Query]) -> list[Reading]:
+        """Run the engine over the windows of all queries. Raises QuestionTooLong."""
+        prepared = self.prepare(queries)
+        return prepared.readings(self.submit(prepared).result())
+
+    def prepare(self, queries: Sequence[Query]) -> Prepared:
+        """Tokenise the queries and lay windows over their contexts. Raises QuestionTooLong."""
+        return Prepared(queries, [self._windows(query) for query in queries])
+
+    def submit(self, prepared: Prepared) -> Future[list[Logits]]:
+        """Have the windows read; the future holds their logits in a row, and fails as the engine does."""
+        return self._scheduler.submit(prepared.windows)
+
+    def wait_s(self, prepared: Prepared) -> float:
+        """Return in how many seconds these queries would be read, if they were submitted now."""
+        return self._scheduler.wait_s(prepared.tokens)
+
+    def backlog_s(self) -> float:
+        """Return in how many seconds all that was submitted will be read."""
+        return self._scheduler.backlog_s()
+
+    def postprocess(self, prepared: Prepared, logits: Sequence[Logits]) -> list[list[Answer]]:
+        """Return each query's answers, best first."""
+        return [reading.answers(self.settings) for reading in prepared.readings(logits)]
+
+    def _windows(self, query: Query) -> list[Window]:
+        question, context = self._tokenizer.encode((query.question, query.context))
+        settings = self.settings
+        return slide(
+            question,
+            context,
+            self._tokenizer.special,
+            max_length=settings.max_length,
+            doc_stride=settings.doc_stride,
+        )

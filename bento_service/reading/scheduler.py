@@ -1,0 +1,175 @@
+"""Shares one engine among all requests: the request that has had the fewest windows goes first."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from bento_service.reading.engines import Engine, Logits
+from bento_service.reading.windows import Window
+
+HALF_LIFE_S = 60.0
+"""Seconds of work after which a measured speed counts half."""
+
+
+class Scheduler:
+    """Runs the windows of many requests on an engine. Threads may share it.
+
+    Windows are taken in turn, so that a short request does not wait for a long one. A window whose request was
+    cancelled is not read.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._order = itertools.count()
+        self._waiting: list[tuple[int, int, _Job]] = []  # a heap of (windows begun, order of arrival, job)
+        self._jobs: set[_Job] = set()
+        self._running = 0
+        self._speed = _Speed(clock)
+        self._threads = ThreadPoolExecutor(engine.workers, thread_name_prefix="engine")
+
+    def submit(self, windows: Sequence[Window]) -> Future[list[Logits]]:
+        """Return the future of (start_logits, end_logits) a window, each (seq_len,), in the order of the windows.
+
+        Cancelling it drops the windows that are not begun. Otherwise it fails as the engine does.
+        """
+        job = _Job(windows)
+        if not windows:
+            job.future.set_result([])
+            return job.future
+        with self._lock:
+            self._jobs.add(job)
+            heapq.heappush(self._waiting, (0, next(self._order), job))
+        for _ in range(-(-len(windows) // self._engine.batch_size)):
+            self._threads.submit(self._read_next)
+        return job.future
+
+    def wait_s(self, tokens: int) -> float:
+        """Return in how many seconds a request of so many tokens would be read, if it came now.
+
+        Each other request gets as many tokens meanwhile, or all that it has left. 0 before anything was measured.
+        """
+        with self._lock:
+            ahead = sum(min(job.unread_tokens, tokens) for job in self._jobs if not job.future.done())
+            return self._speed.seconds(ahead + tokens)
+
+    def backlog_s(self) -> float:
+        """Return in how many seconds all that was submitted will be read."""
+        with self._lock:
+            return self._speed.seconds(sum(job.unread_tokens for job in self._jobs if not job.future.done()))
+
+    def _read_next(self) -> None:
+        """Read one batch, if any window waits still."""
+        with self._lock:
+            batch = self._take()
+            if not batch:
+                return
+            alone = not self._running and not (self._waiting and self._engine.workers > 1)
+            self._running += 1
+            self._speed.begin()
+        tokens, logits, failure = sum(len(job.windows[i]) for job, i in batch), None, None
+        try:
+            logits = self._engine.run(*_padded([job.windows[i] for job, i in batch]), alone=alone)
+        except Exception as error:
+            failure = error
+        with self._lock:
+            self._running -= 1
+            self._speed.end(tokens)
+            ended = [job for row, (job, i) in enumerate(batch) if job.note(i, row, logits, failure)]
+            self._jobs.difference_update(ended)
+        for job in ended:  # without the lock: whoever waits may go on from here
+            job.conclude(failure)
+
+    def _take(self) -> list[tuple[_Job, int]]:
+        """Return the jobs and windows of the next batch."""
+        batch: list[tuple[_Job, int]] = []
+        while self._waiting and len(batch) < self._engine.batch_size:
+            begun, order, job = heapq.heappop(self._waiting)
+            if job.future.done():  # cancelled, or failed in another window
+                self._jobs.discard(job)
+                continue
+            batch.append((job, job.order[begun]))
+            if begun + 1 < len(job.windows):
+                heapq.heappush(self._waiting, (begun + 1, order, job))
+        return batch
+
+
+class _Job:
+    """The windows of one request, and the future of their logits. Guarded by the scheduler's lock."""
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self.windows = windows
+        self.order = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
+        self.unread_tokens = sum(map(len, windows))
+        self.future: Future[list[Logits]] = Future()
+        self._ended = False
+        self._logits: dict[int, Logits] = {}
+
+    def note(self, i: int, row: int, logits: Logits | None, failure: Exception | None) -> bool:
+        """Note the row of a batch that window i was read in, and return whether the job ends with it."""
+        self.unread_tokens -= len(self.windows[i])
+        if logits is not None:
+            length = len(self.windows[i])
+            self._logits[i] = (logits[0][row, :length], logits[1][row, :length])
+        ends = not self._ended and (failure is not None or len(self._logits) == len(self.windows))
+        self._ended = self._ended or ends
+        return ends
+
+    def conclude(self, failure: Exception | None) -> None:
+        """Set the future's result, or its error, unless it was cancelled."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if failure is not None:
+            self.future.set_exception(failure)
+        else:
+            self.future.set_result([self._logits[i] for i in range(len(self.windows))])
+
+
+class _Speed:
+    """Tokens that are read in a second of work, with what was measured lately counting most."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._tokens, self._busy_s = 0.0, 0.0
+        self._running, self._since = 0, 0.0
+
+    def begin(self) -> None:
+        """Note that a batch is begun."""
+        self._pass_time()
+        self._running += 1
+
+    def end(self, tokens: int) -> None:
+        """Note that a batch of so many tokens is read."""
+        self._pass_time()
+        self._running -= 1
+        self._tokens += tokens
+
+    def seconds(self, tokens: int) -> float:
+        """Return how long it takes to read so many tokens; 0 before anything was measured."""
+        return tokens * self._busy_s / self._tokens if self._tokens else 0.0
+
+    def _pass_time(self) -> None:
+        now = self._clock()
+        passed = now - self._since if self._running else 0.0
+        self._since = now
+        kept = 0.5 ** (passed / HALF_LIFE_S)
+        self._busy_s = self._busy_s * kept + passed
+        self._tokens *= kept
+
+
+def _padded(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pad windows to the longest: input_ids, attention_mask, token_type_ids of shape (batch, seq_len)."""
+    shape = len(windows), max(map(len, windows))
+    input_ids, attention_mask, token_type_ids = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    for row, window in enumerate(windows):
+        input_ids[row, : len(window)] = window.input_ids
+        attention_mask[row, : len(window)] = 1
+        token_type_ids[row, : len(window)] = window.token_type_ids
+    return input_ids, attention_mask, token_type_ids

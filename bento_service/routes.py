@@ -1,0 +1,130 @@
+"""The service's HTTP routes. A request is one coroutine: read, check, be admitted, await the reader, respond.
+
+`app.state.service` is the service that answers, from the moment that it has loaded its model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bento_service.bodies import JSON, check_media_type, parse, read_body
+from bento_service.errors import ServiceError, TooSlow
+from bento_service.schema import VERSION, AnswerRequest, AnswersRequest, ErrorResponse, HealthResponse
+
+PROMPT_BYTES = 10_000
+"""A body up to this is tokenised and decoded on the event loop, within 3 ms; a larger one on a thread beside it."""
+CLIENT_LEFT = 499
+"""Status, in metrics and log only, of a request whose client has left; nginx's."""
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+async def answer(request: Request) -> Response:
+    """Answer one question from one context."""
+    return await _respond(request, AnswerRequest)
+
+
+async def answers(request: Request) -> Response:
+    """Answer a batch of questions, each from its own context."""
+    return await _respond(request, AnswersRequest)
+
+
+async def health(request: Request) -> Response:
+    """Tell whether the service answers, and with what."""
+    service = getattr(request.app.state, "service", None)  # None: the server is up, the service is not
+    unavailable = HealthResponse(status="unavailable", model_loaded=False, version=VERSION)
+    report = unavailable if service is None else service.report()
+    return Response(report.model_dump_json(), 200 if report.model_loaded else 503, media_type=JSON)
+
+
+ROUTES = [
+    Route("/answer", answer, methods=["POST"]),
+    Route("/answers", answers, methods=["POST"]),
+    Route("/health", health),
+]
+
+
+async def _respond(request: Request, model: type[AnswerRequest] | type[AnswersRequest]) -> Response:
+    service = request.app.state.service
+    try:
+        async with asyncio.timeout(service.settings.timeout_s):
+            content = await _answer(request, model, service)
+        return Response(content.model_dump_json(exclude_none=True), media_type=JSON, headers=service.headers)
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_LEFT)
+    except TimeoutError:
+        limit = f"no answer within {service.settings.timeout_s:g} s"
+        return error_response(TooSlow(f"{limit}; send a shorter context, or try again later"))
+    except Exception as error:  # BentoML would log a traceback, and with it maybe the text
+        return error_response(error)
+
+
+async def _answer(request: Request, model: type[AnswerRequest] | type[AnswersRequest], service: Any) -> BaseModel:
+    reader, admission = service.reader, service.admission
+    check_media_type(request.headers)
+    admission.check()
+    raw = await read_body(request)
+    body = parse(model, raw)
+    async with _until_client_leaves(request):
+        with admission.slot():
+            prepared = await _run(len(raw), reader.prepare, body.to_queries())
+            admission.check_time(prepared)
+            logits = await asyncio.wrap_future(reader.submit(prepared))
+            return body.respond(await _run(len(raw), reader.postprocess, prepared, logits))
+
+
+async def _run(size: int, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function here, or on a thread when its work on a body of `size` bytes would hold up the event loop."""
+    return function(*arguments) if size <= PROMPT_BYTES else await asyncio.to_thread(function, *arguments)
+
+
+@asynccontextmanager
+async def _until_client_leaves(request: Request) -> AsyncIterator[None]:
+    """Cancel the block when the client leaves. Raises ClientDisconnect then."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # a coroutine runs in a task
+    left = False
+
+    async def watch() -> None:
+        nonlocal left
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        left = True
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if left and not task.uncancel():
+            raise ClientDisconnect from None
+        raise
+    finally:
+        watching.cancel()
+
+
+def error_response(error: Exception) -> Response:
+    """Return the contract's response to an error; one that nobody foresaw is logged, by its place only."""
+    if not isinstance(error, ServiceError):
+        _log(error)
+        error = ServiceError("the server failed; its log says where")
+    content = ErrorResponse(error=error.error, detail=str(error)).model_dump_json()
+    return Response(content, error.status, media_type=JSON, headers=error.headers)
+
+
+def _log(error: Exception) -> None:
+    """Log an error's type and place. Its message and the traceback's lines could hold the text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames[-3:]))
+    logger.error("internal error: %s at %s", type(error).__name__, place)
