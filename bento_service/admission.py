@@ -38,13 +38,7 @@ class Admission:
             self._requests -= 1
 
     def check_time(self, prepared: Prepared) -> None:
-        """Refuse a request that could not be read in time, or that would make those before it late.
-
-        One that is alone is let in: nobody can promise more for it.
-        """
-        if self._requests <= 1:
-            return
+        """Refuse a request that could not be read in time. One that is alone is let in: nobody can promise more."""
         late_s = self._reader.wait_s(prepared) - SHARE * self._timeout_s
-        crowded_s = self._reader.backlog_s() - self._timeout_s
-        if late_s > 0 or crowded_s > 0:
-            raise TooManyRequests(self._requests, max(late_s, crowded_s))
+        if self._requests > 1 and late_s > 0:
+            raise TooManyRequests(self._requests, late_s)

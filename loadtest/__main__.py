@@ -14,7 +14,7 @@ from bentoml.exceptions import BentoMLException
 from bento_service.errors import ArtifactError
 from deploy import pipes
 from deploy.errors import DeployError
-from loadtest import autoscale, compare, curve, picture, questions, report, run, shapes, verdict
+from loadtest import autoscale, compare, curve, fairness, picture, questions, report, run, shapes, verdict
 from loadtest.watch import Sample
 
 
@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
 
     cost = commands.add_parser("curve", parents=[common], help="time by context length and by batch size")
     cost.set_defaults(command=_curve)
+
+    sharing = commands.add_parser("fairness", parents=[common], help="short questions beside long contexts")
+    sharing.set_defaults(command=_fairness)
+    sharing.add_argument("--url", help="of a service that runs (one is started)")
+    sharing.add_argument("--long", type=int, default=12, help="contexts of 100,000 characters at once (%(default)s)")
+    sharing.add_argument("--short", type=int, default=2, help="short questions at once (%(default)s)")
+    sharing.add_argument("--seconds", type=float, default=60, help="of asking (%(default)s)")
     return parser
 
 
@@ -114,6 +121,18 @@ def _curve(options: argparse.Namespace) -> None:
     _write(options.output / "curve.json", report)
     picture.curve(report, options.output / "curve.png")
     print(curve.table(report))
+
+
+def _fairness(options: argparse.Namespace) -> None:
+    asked = questions.load(options.data, count=options.questions)
+    counts = {"long": options.long, "short": options.short, "seconds": options.seconds}
+    if options.url is not None:
+        report = fairness.measure(options.url, asked, **counts)
+    else:
+        with compare.service(asked[0], options.output, compare.MODEL) as server:
+            report = fairness.measure(f"http://127.0.0.1:{server.port}", asked, **counts)
+    _write(options.output / "fairness.json", report)
+    print(fairness.table(report))
 
 
 def _autoscale(options: argparse.Namespace) -> bool:

@@ -42,12 +42,6 @@ def test_a_request_that_would_be_late_is_refused_beside_others(wait_s, retry_s):
     assert refusal.value.headers == {"Retry-After": str(retry_s)}
 
 
-def test_a_short_request_is_refused_when_it_would_make_the_long_ones_late():
-    door = admission(Expectation(wait_s=0.1, backlog_s=61))
-    with door.slot(), door.slot(), pytest.raises(TooManyRequests):
-        door.check_time(None)
-
-
 def test_a_request_that_is_alone_is_always_let_in():
     door = admission(Expectation(wait_s=1000, backlog_s=1000))
     with door.slot():
