@@ -387,6 +387,36 @@ def test_a_pod_may_finish_what_it_has_begun():
     assert the("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
+def probe(name):
+    (container,) = the("Deployment")["spec"]["template"]["spec"]["containers"]
+    return container[f"{name}Probe"]
+
+
+def noticed_s(probe):
+    """Seconds after which a process that hangs has failed a probe, when it hangs just after a good one."""
+    return probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
+
+
+def test_a_process_that_hangs_is_out_within_10_s_and_replaced_within_45_s():
+    """1 s until all proxies know. The kubelet ends a container at the latest 2 s after its grace period, and a new one
+    is ready after 7 s at 500m."""
+    assert noticed_s(probe("readiness")) + 1 < 10
+    liveness = probe("liveness")
+    grace = liveness["terminationGracePeriodSeconds"]
+    assert grace < the("Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert noticed_s(liveness) + grace + 2 + 7 < 45
+
+
+def test_probes_leave_a_busy_pod_and_a_slow_start_alone_and_cost_little():
+    """At 500m and above max_concurrency, /livez and /readyz took 0.4 s at most; a probe takes 1 ms of CPU."""
+    for name in ("readiness", "liveness"):
+        assert probe(name)["timeoutSeconds"] >= 4 * 0.4
+        assert probe(name)["failureThreshold"] >= 2
+    assert noticed_s(probe("liveness")) >= 20
+    assert probe("startup")["periodSeconds"] * probe("startup")["failureThreshold"] >= 120
+    assert sum(1000 / (1000 * probe(name)["periodSeconds"]) for name in ("readiness", "liveness")) <= 0.5
+
+
 def test_both_namespaces_deny_first():
     denied = [made for made in of_kind("NetworkPolicy") if made["metadata"]["name"] == "default-deny"]
     assert {made["metadata"]["namespace"] for made in denied} == {"serving-model-env", "training-model-env"}
