@@ -46,7 +46,8 @@ class Failure:
 class Api:
     """The server's state. url: where it listens. objects: by kind, namespace ("" for none) and name.
 
-    answers and texts: of what is asked through the server, by path, and by pod and port.
+    answers and texts: of what is asked through the server, by path, and by pod and port. previous: logs of containers
+    before their last restart.
     """
 
     url: str
@@ -55,6 +56,7 @@ class Api:
     failures: list[Failure] = field(default_factory=list)
     forbidden: set[str] = field(default_factory=set)
     logs: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+    previous: dict[tuple[str, str], bytes] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -195,6 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _log(self, pod: str, query: dict[str, str]) -> None:
         """Send the next chunk of a log and end it, as a connection that drops or a container that ends does."""
+        if "previous" in query:
+            return self._bytes(self.api.previous[pod, query["container"]], "text/plain")
         chunks = self.api.logs.get((pod, query["container"]), [])
         if "tailLines" in query:
             return self._bytes(b"".join(chunks), "text/plain")
