@@ -12,9 +12,11 @@ from deploy.objects.common import (
     labels,
     locked_down,
     metadata,
+    node_selector,
     pull_secrets,
     scratch,
     selector,
+    tolerations,
     unprivileged,
 )
 from deploy.settings import Settings
@@ -38,6 +40,8 @@ def _deployment(settings: Settings) -> client.V1Deployment:
         enable_service_links=False,
         security_context=unprivileged(),
         image_pull_secrets=pull_secrets(settings),
+        node_selector=node_selector(settings.serving_nodes),
+        tolerations=tolerations(settings.serving_tolerations),
         termination_grace_period_seconds=settings.drain_s + settings.timeout_s + _MARGIN_S,
         topology_spread_constraints=[
             client.V1TopologySpreadConstraint(

@@ -40,6 +40,13 @@ def test_words_are_split_as_a_shell_would(tmp_path):
     assert load(tmp_path, "train_arguments: [--epochs, '3']\n").train_arguments == ("--epochs", "3")
 
 
+def test_ports_and_blocks_are_words_too(tmp_path):
+    environment = {"QNA_DEPLOY_BUILD_PORTS": "443 7999", "QNA_DEPLOY_DNS_ADDRESSES": "169.254.20.10"}
+    chosen = load(tmp_path, environment=environment)
+    assert chosen.build_ports == (443, 7999)
+    assert chosen.dns_addresses == ("169.254.20.10/32",)
+
+
 def test_none_is_a_word(tmp_path):
     assert load(tmp_path, environment={"QNA_DEPLOY_REGISTRY_SECRET": "none"}).registry_secret is None
     assert load(tmp_path, monitoring="none").monitoring == "none"
@@ -63,6 +70,14 @@ def test_a_digest_wins_over_the_tag(tmp_path):
         ({"train_nodes": "2"}, "needs a storage_class"),
         ({"git_commit": "main"}, "git_commit: "),
         ({"serving_namespace": "training-model-env"}, "a namespace each"),
+        ({"serving_nodes": "pool"}, "serving_nodes.0: .*KEY=VALUE, such as kubernetes.io/arch=amd64, not pool"),
+        (
+            {"job_tolerations": "gpu:Never"},
+            r"KEY\[=VALUE\]\[:EFFECT\], such as .*not gpu:Never; effects are NoSchedule",
+        ),
+        ({"dns_addresses": "dns.local"}, "as a block, such as 169.254.20.10/32, not dns.local"),
+        ({"build_ports": "443 ssh"}, "build_ports.1: "),
+        ({"kaniko_ca": "Trust"}, "kaniko_ca: "),
         ({"replicas": "3"}, "replicas: Extra inputs"),
     ],
 )
