@@ -110,7 +110,9 @@ class Settings(BaseModel):
         pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[\w.-]+)?$",
         description="ConfigMap[/KEY] in the training namespace with the CA of registry and git server; key: ca.crt",
     )
-    kaniko_arguments: Words = Field((), description="more arguments for Kaniko; as a flag: --kaniko-arguments=--cache=true")
+    kaniko_arguments: Words = Field(
+        (), description="more arguments for Kaniko; as a flag: --kaniko-arguments=--cache=true"
+    )
     build_cpu: Quantity = Field("500m", description="CPU that a build is granted at least")
     build_memory: Quantity = Field("2Gi", description="memory that a build gets")
 
