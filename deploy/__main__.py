@@ -93,7 +93,7 @@ def _command(commands: Any, name: str, function: Any, text: str) -> argparse.Arg
     parser.add_argument("--config", type=Path, help="YAML file of settings; environment and flags win over it")
     group = parser.add_argument_group("settings (variables and defaults in brackets)")
     for setting, field in Settings.model_fields.items():
-        default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
+        default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
         many: dict[str, Any] = {"nargs": "*"} if isinstance(field.default, tuple) else {}
         variables = " ".join(filter(None, (ESTABLISHED.get(setting), settings.variable(setting))))
         group.add_argument(

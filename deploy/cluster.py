@@ -180,15 +180,24 @@ class Cluster:
         return self._send("GET", path, what).data.decode()
 
     def log(
-        self, pod: str, container: str, namespace: str, since: str | None = None, tail: int | None = None
+        self,
+        pod: str,
+        container: str,
+        namespace: str,
+        since: str | None = None,
+        tail: int | None = None,
+        *,
+        previous: bool = False,
     ) -> Iterator[Line]:
         """Yield the lines of a container's log after a time, until the container ends or the connection drops.
 
-        tail: only the last lines there are now. A connection that is silent for 30 s counts as dropped.
+        tail: only the last lines there are now. previous: of the container before its last restart. A connection that
+        is silent for 30 s counts as dropped.
         """
         query: dict[str, str] = {"container": container, "timestamps": "true"}
         query |= {"follow": "true"} if tail is None else {"tailLines": str(tail)}
         query |= {} if since is None else {"sinceTime": since}
+        query |= {"previous": "true"} if previous else {}
         path = f"{_path('Pod', namespace, pod)}/log"
         response = self._send("GET", path, f"the log of {described('Pod', pod, namespace)} could not be read", query)
         rest = b""

@@ -1,7 +1,9 @@
-"""What a cluster says of pods that do not do what they should: states, events and the end of the log."""
+"""What a cluster says of pods that do not do what they should: states, events and the lines of the log that matter."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from deploy.cluster import Cluster
@@ -16,8 +18,15 @@ _HOPELESS = {
     "CrashLoopBackOff": "the container starts and ends again; its log says why",
 }
 """Reasons for which a container waits that seldom pass, with what to do."""
-_TAIL = 40
+_MEMORY = {"service": "memory_limit", "verify": "memory_limit", "train": "train_memory", "kaniko": "build_memory"}
+"""The setting of a container's memory limit, by the container's name."""
+_TAIL = 400
+"""How much of a log is read (lines): under load, most of them are of the access log."""
+_LINES = 15
 _EVENTS = 8
+_ACCESS = re.compile(r"\(scheme=\w+,method=\w+,path=|\"(GET|POST|HEAD|PUT) \S+ HTTP/")
+"""A line of BentoML's or uvicorn's access log."""
+_ERROR = re.compile(r"\b(error|critical|fatal|exception|traceback|killed|out of memory)\b|\w(Error|Exception)\b", re.I)
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -31,13 +40,52 @@ def trouble(pod: dict[str, Any]) -> str | None:
     for container in containers(pod):
         waiting = container.get("state", {}).get("waiting", {})
         if waiting.get("reason") in _HOPELESS:
-            said = waiting.get("message", "").strip()
-            return f"{waiting['reason']}: {said or container.get('image', '')}; {_HOPELESS[waiting['reason']]}"
+            ended = end(pod, container)
+            said = waiting.get("message", "").strip() or container.get("image", "")
+            why = _HOPELESS[waiting["reason"]] if ended is None else ended
+            return f"{waiting['reason']}: {said}; {why}"
     return None
 
 
+def end(pod: dict[str, Any], container: dict[str, Any]) -> str | None:
+    """Return how a container ended last, with a remedy where one is known; None when it has not, or ended well."""
+    state, before = container.get("state", {}), container.get("lastState", {})
+    ended = state.get("terminated") or before.get("terminated")
+    if ended is None or ended.get("exitCode", 0) == 0:
+        return None
+    name, code = container.get("name", ""), ended["exitCode"]
+    if ended.get("reason") != "OOMKilled":
+        killed = f" by signal {code - 128}" if code > 128 else ""
+        return (
+            f"container {name} ended with exit code {code}{killed} ({ended.get('reason', 'Error')}); its log says why"
+        )
+    setting = _MEMORY.get(name)
+    remedy = "give it more memory" if setting is None else f"raise {setting}"
+    remedy += ", or lower max_concurrency" if name == "service" else ""
+    return f"container {name} was OOMKilled (exit code {code}) at its memory limit of {_limit(pod, name)}; {remedy}"
+
+
+def _limit(pod: dict[str, Any], name: str) -> str:
+    spec = pod.get("spec", {})
+    for container in [*spec.get("containers", []), *spec.get("initContainers", [])]:
+        if container["name"] == name:
+            return str(container.get("resources", {}).get("limits", {}).get("memory", "all that its node has"))
+    return "unknown size"
+
+
+def restarts(pod: dict[str, Any]) -> str:
+    """Return how often a pod's containers were started again, and how they ended last; "" when none was."""
+    said = []
+    for container in containers(pod):
+        if count := container.get("restartCount", 0):
+            ended = container.get("lastState", {}).get("terminated", {})
+            why = f"{ended.get('reason', 'unknown')}, exit code {ended.get('exitCode', 'unknown')}"
+            said.append(f"restarted {count} time{'s' if count > 1 else ''}, last: {why}")
+    return ", ".join(said)
+
+
 def progress(pod: dict[str, Any]) -> str:
-    """Return a pod's phase, and what its containers or the scheduler wait for."""
+    """Return a pod's phase, what its containers or the scheduler wait for, and how often they were restarted."""
     status = pod.get("status", {})
     waiting = [c["state"]["waiting"].get("reason", "") for c in containers(pod) if "waiting" in c.get("state", {})]
     unmet = [
@@ -45,7 +93,7 @@ def progress(pod: dict[str, Any]) -> str:
         for condition in status.get("conditions", [])
         if condition["type"] == "PodScheduled" and condition["status"] == "False"
     ]
-    reasons = ", ".join(filter(None, [*dict.fromkeys(waiting), *unmet]))
+    reasons = ", ".join(filter(None, [*dict.fromkeys(waiting), *unmet, restarts(pod)]))
     return str(status.get("phase", "Pending")) + (f" ({reasons})" if reasons else "")
 
 
@@ -61,7 +109,7 @@ def events(cluster: Cluster, namespace: str, names: set[str]) -> list[str]:
 
 
 def collect(cluster: Cluster, owner: dict[str, Any], pods: list[dict[str, Any]]) -> str:
-    """Return all there is to know of a failure: conditions, events, and the end of the newest pod's log.
+    """Return what explains a failure: conditions, how containers ended, events, and lines of one pod's log.
 
     What can't be read is left out: the failure itself has to be said in any case.
     """
@@ -71,8 +119,10 @@ def collect(cluster: Cluster, owner: dict[str, Any], pods: list[dict[str, Any]])
         for condition in owner.get("status", {}).get("conditions", [])
     ]
     names = {owner["metadata"]["name"], *(pod["metadata"]["name"] for pod in pods)}
+    ends = [(pod["metadata"]["name"], end(pod, container)) for pod in pods for container in containers(pod)]
     parts = {
         "conditions": conditions,
+        "containers": [f"{name}: {ended}" for name, ended in ends if ended is not None][:_EVENTS],
         "events": _readable(lambda: events(cluster, namespace, names)),
         "log": _readable(lambda: _tail(cluster, pods)),
     }
@@ -90,8 +140,31 @@ def _readable(read: Any) -> list[str]:
 
 
 def _tail(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
-    if not pods:
+    """Return lines of the log of the newest pod with a container that failed or, without one, of the newest pod."""
+    by_age = sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), reverse=True)
+    failed = [(pod, c) for pod in by_age for c in containers(pod) if trouble(pod) or end(pod, c)]
+    failed = [(pod, c) for pod, c in failed if end(pod, c)] or failed
+    if not by_age:
         return []
-    newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
-    about, container = newest["metadata"], newest["spec"]["containers"][0]["name"]
-    return [line.text for line in cluster.log(about["name"], container, about["namespace"], tail=_TAIL)]
+    pod, container = failed[0] if failed else (by_age[0], {"name": by_age[0]["spec"]["containers"][0]["name"]})
+    about = pod["metadata"]
+    # What a container that was started again says now is not why it ended.
+    previous = "running" in container.get("state", {}) and bool(container.get("lastState", {}).get("terminated"))
+    read = cluster.log(about["name"], container["name"], about["namespace"], tail=_TAIL, previous=previous)
+    return telling([line.text for line in read])
+
+
+def telling(lines: Sequence[str]) -> list[str]:
+    """Return the lines that matter, at most 15: errors first, each with what is indented below it, then the last ones.
+
+    Those of the access log are left out.
+    """
+    kept = [line for line in lines if line.strip() and not _ACCESS.search(line)]
+    errors: list[int] = []
+    for number, line in enumerate(kept):
+        follows = bool(errors) and errors[-1] == number - 1 and line[:1].isspace()
+        if follows or _ERROR.search(line):
+            errors.append(number)
+    first = errors[-_LINES:]
+    rest = [number for number in range(len(kept)) if number not in first]
+    return [kept[number] for number in [*first, *rest[max(0, len(rest) - (_LINES - len(first))) :]]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -12,11 +13,23 @@ from deploy.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = "training/Dockerfile"
+_REMOTE_S = 20
 
 
 def head(root: Path = ROOT) -> str:
     """Return the commit that is checked out. Raises SettingsError where git knows none."""
     return _git(root, "rev-parse", "HEAD").strip()
+
+
+def newest(settings: Settings, root: Path = ROOT) -> str | None:
+    """Return the newest commit of the branch that is built; None when git can't read it from here."""
+    command = ["git", "ls-remote", settings.git_url, f"refs/heads/{settings.git_branch}"]
+    quiet = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(command, cwd=root, env=quiet, capture_output=True, text=True, timeout=_REMOTE_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.split()[0] if done.returncode == 0 and done.stdout.strip() else None
 
 
 def tag(settings: Settings, commit: str, root: Path = ROOT) -> str:

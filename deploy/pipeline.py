@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from deploy import inputs, registry, render, runs
 from deploy.apply import apply
 from deploy.cluster import Cluster
-from deploy.errors import Refused, RunFailed
+from deploy.errors import DeployError, Refused, RunFailed
 from deploy.objects.training import PACKAGE
 from deploy.settings import Settings
 
@@ -47,7 +47,7 @@ class Pipeline:
         settings = self._settings
         name = settings.training_image
         if not if_changed:
-            return Image(settings.training_reference, self._run("training-image", settings))
+            return self._always()
         commit = settings.git_commit or inputs.head()
         tag = inputs.tag(settings, commit)
         chosen = settings.model_copy(update={"git_commit": commit, "training_tag": tag})
@@ -61,6 +61,25 @@ class Pipeline:
         else:
             self._say(f"not built again: {chosen.training_reference} was made of the same files and arguments")
         registry.move(settings, name, tag, settings.training_tag)
+        return Image(settings.training_reference, digest)
+
+    def _always(self) -> Image:
+        """Build the training image, and leave the tag by which `--if-changed` finds it again."""
+        settings = self._settings
+        commit = settings.git_commit or inputs.newest(settings)
+        digest = self._run("training-image", settings.model_copy(update={"git_commit": commit}))
+        why = ""
+        if commit is None:
+            why = f"git can't read branch {settings.git_branch} of {settings.git_url} from here; set --git-commit"
+        elif not settings.registry_check:
+            why = "registry_check is off"
+        else:
+            try:
+                registry.move(settings, settings.training_image, settings.training_tag, inputs.tag(settings, commit))
+            except DeployError as error:
+                why = str(error)
+        if why:
+            self._say(f"no tag says what the image was made of, so that --if-changed builds it again: {why}")
         return Image(settings.training_reference, digest)
 
     def serving_image(self) -> Image:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from deploy import evidence, render
+from deploy import evidence, progress, render, room
 from deploy.cluster import Cluster
 from deploy.errors import DeployError, RolloutFailed
 from deploy.kinds import described
 from deploy.objects.common import SERVING, labels
 from deploy.objects.serving import DEPLOYMENT, PORT_NAME, SERVICE
+from deploy.progress import Lasting
+from deploy.room import Room
 from deploy.settings import Settings
 
 PASSED = "extractive-qa/passed"
@@ -23,6 +26,10 @@ REVISION = "deployment.kubernetes.io/revision"
 _HASH = "pod-template-hash"
 _GRACE_S = 45
 _ANSWER_S = 60
+_SETTLE_S = 15
+"""How long pods have to fit on no node before that counts (s): the scheduler tries again after 10 s at most."""
+_UNSEEN_S = 20
+"""After how long a controller that does nothing is named (s); a healthy one takes well under a second."""
 QUESTION = {
     "question": "What does the service return?",
     "context": "The service returns a span of the context, with its exact character offsets.",
@@ -67,9 +74,14 @@ class Rollout:
         poll_s: float = 1.0,
         grace_s: float = _GRACE_S,
         answer_s: float = _ANSWER_S,
+        settle_s: float = _SETTLE_S,
+        unseen_s: float = _UNSEEN_S,
     ) -> None:
         self._cluster, self._settings, self._say = cluster, settings, say
         self._poll_s, self._grace_s, self._answer_s = poll_s, grace_s, answer_s
+        self._settle_s, self._unseen_s = settle_s, unseen_s
+        self._template: dict[str, Any] | None = None  # of the revision that is rolled back to
+        self._unavailable = 0  # maxUnavailable in percent, while there is no room for a pod beside the old ones
         self._namespace = settings.serving_namespace
         self._what = described("Deployment", DEPLOYMENT, self._namespace)
 
@@ -103,30 +115,50 @@ class Rollout:
         return target.image
 
     def wait(self) -> None:
-        """Wait until all replicas are the newest revision's and available. Raises RolloutFailed."""
+        """Wait until all replicas that fit on the nodes are the newest revision's and available. Raises RolloutFailed.
+
+        Replicas that fit nowhere are named; the HPA may want more than there is room for.
+        """
+        try:
+            self._wait()
+        except DeployError:
+            with suppress(DeployError):  # the first error says more
+                self._give_way(0)
+            raise
+        self._give_way(0)
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + self._settings.rollout_deadline_s
-        said, trouble_since = "", None
+        trouble, unseen, full, stuck = Lasting(), Lasting(), Lasting(), Lasting()
+        told = ""
         while True:
             deployment = self._deployment()
-            if (now := _progress(deployment)) != said:
+            pods, fit = self._newest_pods(deployment)
+            idle = unseen.seconds(progress.is_idle(deployment)) >= self._unseen_s
+            hints = (str(fit), progress.NO_CONTROLLER if idle else "")
+            now = "; ".join(filter(None, (progress.summary(deployment), *hints)))
+            if now != told:
                 self._say(f"{DEPLOYMENT}: {now}")
-                said = now
-            if _rolled_out(deployment):
+                told = now
+            if progress.is_rolled_out(deployment):
                 return
-            pods = self._newest_pods(deployment)
-            found = _failure(deployment) or next(filter(None, map(evidence.trouble, pods)), None)
-            if found is None:
-                trouble_since = None
-            else:
-                trouble_since = trouble_since or time.monotonic()
-                if time.monotonic() - trouble_since >= self._grace_s:
-                    said = evidence.collect(self._cluster, deployment, pods)
-                    raise RolloutFailed(f"{self._what} can't be rolled out: {found}{said}")
-            if time.monotonic() > deadline:
-                said = evidence.collect(self._cluster, deployment, pods)
-                raise RolloutFailed(
-                    f"{self._what} is not rolled out after {self._settings.rollout_deadline_s} s ({now}){said}"
-                )
+            wanted, least = deployment["spec"].get("replicas", 1), self._settings.min_replicas
+            if full.seconds(progress.is_seen(deployment) and fit.is_full(wanted, least)) > self._settle_s:
+                self._say(f"{DEPLOYMENT}: rolled out as far as there is room; {room.REMEDY}")
+                return
+            if stuck.seconds(progress.is_seen(deployment) and fit.is_stuck) > self._settle_s:
+                self._make_room(deployment)
+                stuck = Lasting()
+            self._keep_the_least(wanted)
+            failure = progress.failure(deployment) or next(filter(None, map(evidence.trouble, pods)), None)
+            problem = None
+            if trouble.seconds(failure is not None) >= self._grace_s and failure is not None:
+                problem = f"can't be rolled out: {failure}"
+            elif time.monotonic() > deadline:
+                problem = f"is not rolled out after {self._settings.rollout_deadline_s} s ({now})"
+            if problem is not None:
+                hint = f"; {fit}: {self._no_room()}" if fit.waiting else ""
+                raise RolloutFailed(f"{self._what} {problem}{hint}{evidence.collect(self._cluster, deployment, pods)}")
             time.sleep(self._poll_s)
 
     def ask(self) -> dict[str, Any]:
@@ -169,6 +201,8 @@ class Rollout:
             return "nothing to roll back to: no revision has passed before"
         try:
             if self._now().hash == passed:
+                if not progress.is_seen(self._deployment()):
+                    return "nothing was rolled back: once the controller runs it rolls this out; then run `apply` again"
                 return "nothing was rolled back: this is the revision that had passed before"
             target = next(
                 (revision for revision in revisions(self._cluster, self._namespace) if revision.hash == passed), None
@@ -182,13 +216,47 @@ class Rollout:
 
     def _to(self, revision: Revision) -> None:
         """Roll a revision out again under its own template, wait for it, ask it, and note that it passed."""
-        (deployment,) = (made for made in render.objects(self._settings, "serving") if made["kind"] == "Deployment")
-        deployment["spec"]["template"] = revision.template
-        self._cluster.apply(deployment, force=True)
+        self._template = revision.template
+        self._apply(0)
         self._wake()
         self.wait()
         self.ask()
         self._pass()
+
+    def _apply(self, unavailable: int) -> None:
+        """Apply the Deployment with this maxUnavailable (%); 0 is what the manifests say."""
+        (deployment,) = (made for made in render.objects(self._settings, "serving") if made["kind"] == "Deployment")
+        if self._template is not None:
+            deployment["spec"]["template"] = self._template
+        if unavailable:
+            deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] = f"{unavailable}%"
+        self._cluster.apply(deployment, force=True)
+        self._unavailable = unavailable
+
+    def _give_way(self, percent: int) -> None:
+        """Let so many percent of the replicas be unavailable."""
+        if percent != self._unavailable:
+            self._apply(percent)
+
+    def _make_room(self, deployment: dict[str, Any]) -> None:
+        """Let old pods leave, where the controller would wait for room for one more for good."""
+        wanted, available = deployment["spec"].get("replicas", 1), deployment["status"].get("availableReplicas", 0)
+        kept = room.floor(available, self._settings.min_replicas)
+        if kept < available:
+            self._say(f"{DEPLOYMENT}: no room for a pod beside the old ones; old ones leave first, {kept} stay")
+        else:
+            self._say(f"{DEPLOYMENT}: {self._no_room()}")
+        self._give_way(max(self._unavailable, room.unavailable_percent(wanted, kept)))
+
+    def _keep_the_least(self, wanted: int) -> None:
+        """Take back what was given, when fewer pods are wanted than it was meant for."""
+        least = self._settings.min_replicas
+        if self._unavailable and room.least_available(wanted, self._unavailable) < min(wanted, least):
+            self._give_way(100 * max(0, wanted - least) // wanted if wanted else 0)
+
+    def _no_room(self) -> str:
+        least = self._settings.min_replicas
+        return f"old pods make room only while more than min_replicas ({least}) are available; {room.REMEDY}"
 
     def _now(self) -> Revision:
         """Return the revision that the Deployment is at."""
@@ -204,41 +272,12 @@ class Rollout:
             raise RolloutFailed(f"{self._what} is not on the cluster; was it deleted meanwhile? Run `apply`")
         return deployment
 
-    def _newest_pods(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the pods of the revision that is being rolled out."""
+    def _newest_pods(self, deployment: dict[str, Any]) -> tuple[list[dict[str, Any]], Room]:
+        """Return the pods of the revision that is being rolled out, and how they fit beside the others."""
         number = deployment["metadata"].get("annotations", {}).get(REVISION)
         hashes = {
             revision.hash for revision in revisions(self._cluster, self._namespace) if str(revision.number) == number
         }
         pods = self._cluster.find("Pod", self._namespace, labels(SERVING))
-        return [pod for pod in pods if pod["metadata"]["labels"].get(_HASH) in hashes]
-
-
-def _rolled_out(deployment: dict[str, Any]) -> bool:
-    """Return whether the controller has seen this generation, and all replicas are its and available."""
-    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
-    return bool(
-        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        and status.get("updatedReplicas", 0) == wanted
-        and status.get("availableReplicas", 0) >= wanted
-        and status.get("replicas", 0) == wanted
-    )
-
-
-def _progress(deployment: dict[str, Any]) -> str:
-    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
-    return (
-        f"{status.get('updatedReplicas', 0)} of {wanted} replicas updated, "
-        f"{status.get('availableReplicas', 0)} available"
-    )
-
-
-def _failure(deployment: dict[str, Any]) -> str | None:
-    """Return why the controller has given up, or can't make pods; what it says of an older generation is over."""
-    if deployment.get("status", {}).get("observedGeneration", 0) < deployment["metadata"]["generation"]:
-        return None
-    for condition in deployment.get("status", {}).get("conditions", []):
-        gave_up = condition["type"] == "Progressing" and condition["status"] == "False"
-        if gave_up or (condition["type"] == "ReplicaFailure" and condition["status"] == "True"):
-            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
-    return None
+        newest = [pod for pod in pods if pod["metadata"]["labels"].get(_HASH) in hashes]
+        return newest, Room.of(pods, {pod["metadata"]["name"] for pod in newest})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import shlex
 from collections.abc import Mapping
@@ -58,6 +59,28 @@ def _form(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _label(text: str) -> str:
+    if not re.fullmatch(r"[\w./-]+=[\w.-]*", text):
+        raise ValueError(f"write a node's label as KEY=VALUE, such as kubernetes.io/arch=amd64, not {text}")
+    return text
+
+
+def _toleration(text: str) -> str:
+    if not re.fullmatch(r"[\w./-]+(=[\w.-]*)?(:(NoSchedule|PreferNoSchedule|NoExecute))?", text):
+        raise ValueError(
+            f"write a toleration as KEY[=VALUE][:EFFECT], such as gpu=true:NoSchedule or spot, not {text}; "
+            "effects are NoSchedule, PreferNoSchedule and NoExecute"
+        )
+    return text
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f"write addresses as a block, such as 169.254.20.10/32, not {text}") from None
+
+
 def _words(value: Any) -> Any:
     return shlex.split(value) if isinstance(value, str) else value
 
@@ -91,6 +114,10 @@ Folder = Annotated[str, _form(r"/[\w./-]+", "an absolute folder of letters, digi
 Shape = Annotated[str, _form(r"\w+:[\w=.,]+", "a load shape such as ramp:users=20,seconds=30,hold=60")]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 """Words, or a line that is split as a shell would."""
+Labels = Annotated[tuple[Annotated[str, AfterValidator(_label)], ...], BeforeValidator(_words)]
+Tolerations = Annotated[tuple[Annotated[str, AfterValidator(_toleration)], ...], BeforeValidator(_words)]
+Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], BeforeValidator(_words)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_words)]
 
 
 class Settings(BaseModel):
@@ -121,6 +148,14 @@ class Settings(BaseModel):
         (), description="NAME=VALUE of both Dockerfiles, such as BASE_IMAGE=... or PIP_INDEX_URL=..."
     )
     git_secret: Name | None = Field(None, description="Secret whose key `token` reads a private repository")
+    kaniko_ca: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[\w.-]+)?$",
+        description="ConfigMap[/KEY] in the training namespace with the CA of registry and git server; key: ca.crt",
+    )
+    kaniko_arguments: Words = Field(
+        (), description="more arguments for Kaniko; as a flag: --kaniko-arguments=--cache=true"
+    )
     build_cpu: Quantity = Field("500m", description="CPU that a build is granted at least")
     build_memory: Quantity = Field("2Gi", description="memory that a build gets")
 
@@ -166,6 +201,20 @@ class Settings(BaseModel):
     load_shape: Shape = Field("ramp:users=20,seconds=30,hold=60", description="load from inside the cluster")
     load_arguments: Words = Field((), description="more arguments for Locust there, such as `--processes 4`")
     keep_jobs_s: int = Field(86400, ge=0, description="seconds after which a finished Job is removed")
+    serving_nodes: Labels = Field((), description="KEY=VALUE: labels of the nodes that serving pods may run on")
+    serving_tolerations: Tolerations = Field(
+        (), description="KEY[=VALUE][:EFFECT]: taints of nodes that serving pods tolerate"
+    )
+    job_nodes: Labels = Field((), description="KEY=VALUE: labels of the nodes that Jobs may run on")
+    job_tolerations: Tolerations = Field((), description="KEY[=VALUE][:EFFECT]: taints of nodes that Jobs tolerate")
+    build_ports: Ports = Field(
+        (443,), description="TCP ports that builds may reach outside, beside the registry's: add an own git server's"
+    )
+    dns_namespace: Name = Field("kube-system", description="namespace of the cluster's DNS (OpenShift: openshift-dns)")
+    dns_port: int = Field(53, ge=1, le=65535, description="port of its pods (OpenShift: 5353)")
+    dns_addresses: Networks = Field(
+        (), description="address blocks of DNS outside of pods, such as NodeLocal DNS's 169.254.20.10/32"
+    )
     rollout_deadline_s: int = Field(600, ge=1, description="seconds that a rollout may take")
     registry_check: bool = Field(True, description="ask the registry from here: for digests, and to move `latest`")
     kube_context: str | None = Field(None, description="context of KUBECONFIG; none: its current one")
@@ -175,7 +224,7 @@ class Settings(BaseModel):
 
     @field_validator(
         *("registry_secret", "digest", "git_commit", "git_secret", "ingress_class", "gateway", "storage_class"),
-        "kube_context",
+        *("kube_context", "kaniko_ca"),
         mode="before",
     )
     @classmethod

@@ -44,8 +44,10 @@ def table(found: dict[str, Any]) -> str:
         rows.append(("replicas", f"{deployment['available']} of {deployment['replicas']} available"))
         rows.append(("revision", f"{deployment['revision']}, {'passed' if deployment['passed'] else 'not passed'}"))
     if scaler is not None:
-        rows.append(("HPA", f"{scaler['min']} to {scaler['max']}, wants {scaler['desired']}"))
-        rows.append(("CPU", f"{scaler['cpu_percent'] or 'unknown'} % of the request, {scaler['target']} % wanted"))
+        wants = scaler["problem"] if scaler["desired"] is None else f"wants {scaler['desired']}"
+        rows.append(("HPA", f"{scaler['min']} to {scaler['max']}, {wants}"))
+        used = "not read yet" if scaler["cpu_percent"] is None else f"{scaler['cpu_percent']} % of the request"
+        rows.append(("CPU", f"{used}, {scaler['target']} % wanted"))
     rows += [("pod" if not number else "", f"{p['name']} {p['state']}") for number, p in enumerate(found["pods"])]
     rows += [("events" if not number else "", line) for number, line in enumerate(found["events"])]
     return "\n".join(f"{name:10}{value}".rstrip() for name, value in rows)
@@ -90,7 +92,16 @@ def _autoscaler(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "min": said.minimum,
         "max": said.maximum,
-        "desired": said.desired,
+        "desired": said.desired or None,
+        "problem": None if said.desired else _undecided(found),
         "target": said.target_percent,
         "cpu_percent": said.cpu_percent,
     }
+
+
+def _undecided(found: dict[str, Any]) -> str:
+    """Return why an HPA wants nothing: it has not read a metric, which the first pods have only after a while."""
+    for condition in found.get("status", {}).get("conditions", []):
+        if condition["type"] == "ScalingActive" and condition["status"] == "False":
+            return f"has not decided: {condition.get('reason', '')}: {condition.get('message', '')}"
+    return "has not decided yet: it reads its first metric up to a minute after the pods are ready"

@@ -181,6 +181,8 @@ def _conclude(
     """Write the report, print the verdict, and return it."""
     report.write(options.output, title, samples, checks, about)
     print(report.table(checks))
+    if about["errors"]:
+        print(report.errors(about["errors"]))
     print(f"{options.output / 'report.html'} has the whole", file=sys.stderr)
     return all(check.passed for check in checks)
 

@@ -34,8 +34,10 @@ class Plan:
 def autoscale(
     url: str, watch: Watch, plan: Plan, folder: Path, say: Callable[[Sample], None], data: tuple[Path, ...] = ()
 ) -> Recording:
-    """Drive the load and record. Raises RuntimeError when Locust ends, DeployError when there is no HPA."""
+    """Drive the load and record. Raises RuntimeError when Locust ends, DeployError when there is no HPA or
+    no metrics API."""
     first = watch.autoscaler()
+    watch.require_metrics()
     wanted = first.maximum if plan.replicas is None else plan.replicas
     recording = Recording()
 

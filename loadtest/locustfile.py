@@ -67,7 +67,7 @@ class Asker(FastHttpUser):
             "/answer", name=f"/answer {kind}", json=body, headers=headers, catch_response=True
         ) as response:
             if response.status_code != 200:
-                response.failure(f"status {response.status_code}")
+                response.failure(str(response.error) if response.status_code == 0 else f"status {response.status_code}")
                 return
             found = response.json()
             if body["context"][found["start_pos"] : found["end_pos"]] != found["answer"]:

@@ -6,6 +6,7 @@ import base64
 import csv
 import html
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,9 +30,23 @@ def write(folder: Path, title: str, samples: Sequence[Sample], checks: Sequence[
     }
     (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     _csv(folder / "samples.csv", samples)
-    picture.timeline(samples, folder / "timeline.png")
+    picture.timeline(samples, folder / "timeline.png", headline(title, checks))
     _html(folder / "report.html", title, checks, about, folder / "timeline.png")
     _junit(folder / "junit.xml", title, checks)
+
+
+def headline(title: str, checks: Sequence[Check]) -> str:
+    """Return the verdict in a line, with the checks that failed."""
+    failed = [check.name for check in checks if not check.passed]
+    return f"{title}: passed" if not failed else f"{title}: failed ({', '.join(failed)})"
+
+
+def errors(counts: dict[str, int]) -> str:
+    """Lay out for a person what went wrong and how often, with a remedy where nobody was reached; "" for nothing."""
+    lines = [f"        -> {error}: {count} time{'s' if count != 1 else ''}" for error, count in counts.items()]
+    if any(re.search("refused|not known|unreachable|no route|timed out|resolve", error) for error in counts):
+        lines.append("        -> the service was not reached: check --url, and that it runs")
+    return "\n".join(lines)
 
 
 def table(checks: Sequence[Check]) -> str:
@@ -79,7 +94,7 @@ def _html(path: Path, title: str, checks: Sequence[Check], about: dict[str, Any]
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{style}</style>"
         f"<h1>{html.escape(title)}: {verdict}</h1>"
         f"<table><tr><th></th><th></th><th>observed</th><th>expected</th><th></th></tr>{cells}</table>"
-        f'<img alt="load, replicas and latency over time" src="data:image/png;base64,{encoded}">'
+        f'<img alt="load, failures, replicas, CPU and latency over time" src="data:image/png;base64,{encoded}">'
         f"<table>{facts}</table></html>\n",
         encoding="utf-8",
     )

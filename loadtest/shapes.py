@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,12 @@ def soak(users: int, seconds: float) -> list[Stage]:
 
 
 SHAPES: dict[str, Callable[..., list[Stage]]] = {"steps": steps, "ramp": ramp, "spike": spike, "soak": soak}
+_EXAMPLES = {
+    "steps": "steps:users=20,step=5,seconds=30",
+    "ramp": "ramp:users=20,seconds=30,hold=60",
+    "spike": "spike:users=50,base=1,seconds=30,rest=60",
+    "soak": "soak:users=20,seconds=60",
+}
 
 
 def parse(text: str) -> list[Stage]:
@@ -105,9 +112,28 @@ def parse(text: str) -> list[Stage]:
     name, _, words = text.partition(":")
     if name not in SHAPES:
         raise ValueError(f"there is no shape {name}; there is {', '.join(SHAPES)}")
+    example = _EXAMPLES[name]
+    values: dict[str, float] = {}
+    for word in filter(None, words.split(",")):
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ValueError(f"shape {text}: {word} has no value; write it as {example}")
+        values[key] = _number(text, key, value, example)
     try:
-        values = dict(word.split("=") for word in words.split(",") if word)
-        whole = ("users", "step", "base")
-        return SHAPES[name](**{key: int(v) if key in whole else float(v) for key, v in values.items()})
+        return SHAPES[name](**values)
     except TypeError as error:
-        raise ValueError(f"shape {text}: {error}; write it as steps:users=20,step=5,seconds=30") from error
+        wrong = str(error).partition("() ")[2]
+        raise ValueError(f"shape {text}: {wrong}; write it as {example}") from error
+
+
+def _number(text: str, key: str, value: str, example: str) -> float:
+    """Read a value of a shape: people are whole numbers, and seconds may have a fraction."""
+    whole = key in ("users", "step", "base")
+    try:
+        number = int(value) if whole else float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        kind = "a whole number" if whole else "a number of seconds"
+        raise ValueError(f"shape {text}: {key} must be {kind}, not {value!r}; write it as {example}")
+    return number

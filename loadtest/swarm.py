@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +66,7 @@ class Swarm:
             rate=total["current_rps"],
             p50_ms=late.get("response_time_percentile_0.5"),
             p95_ms=late.get("response_time_percentile_0.95"),
-            errors={error["error"]: error["occurrences"] for error in found["errors"]},
+            errors=_counted((error["error"], error["occurrences"]) for error in found["errors"]),
         )
 
     def _request(self, path: str, form: dict[str, str] | None = None) -> Any:
@@ -79,6 +81,19 @@ class Swarm:
             if self._process.poll() is not None:
                 raise RuntimeError(f"locust ended with {self._process.returncode}; see {self._log}") from error
             raise RuntimeError(f"locust does not answer ({error}); see {self._log}") from error
+
+
+def _counted(errors: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Add up what Locust counts by kind of request, most frequent first.
+
+    `CatchResponseError('[Errno 111] Connection refused')` becomes `connection refused`.
+    """
+    counts: Counter[str] = Counter()
+    for text, count in errors:
+        inner = re.fullmatch(r"\w+\([\"'](.*)[\"']\)", text)
+        plain = re.sub(r"^\[Errno -?\d+\] ", "", text if inner is None else inner[1])
+        counts[plain[:1].lower() + plain[1:]] += count
+    return dict(counts.most_common())
 
 
 @contextmanager

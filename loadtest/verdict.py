@@ -66,9 +66,7 @@ def judge(samples: Sequence[Sample], limits: Limits, request_m: float) -> list[C
             f"{max(loaded, default=0)} ready",
             f"{wanted} ready",
             max(loaded, default=0) >= wanted,
-            ""
-            if max(loaded, default=0) >= wanted
-            else "pods may not fit on the nodes: see `python -m deploy preflight`",
+            "" if max(loaded, default=0) >= wanted else _why_not_there(scaling, most, wanted),
         ),
         _back(scaling, first.minimum, request_m),
         Check("failures", str(failures), f"at most {limits.failures}", failures <= limits.failures),
@@ -121,10 +119,16 @@ def _share(shares: dict[str, float]) -> Check:
     )
 
 
+def _why_not_there(scaling: Sequence[Sample], most: int, wanted: int) -> str:
+    if most >= wanted:
+        return "pods may not fit on the nodes: see `python -m deploy preflight`"
+    return f"the HPA wanted {most} at most: {_why_not_up(scaling)}"
+
+
 def _why_not_up(scaling: Sequence[Sample]) -> str:
     percent = [t.autoscaler.cpu_percent for t in scaling if t.autoscaler is not None and t.autoscaler.cpu_percent]
     if not percent:
-        return "the HPA read no CPU at all: is metrics-server running?"
+        return "the HPA read no CPU at all, since the metrics API does not answer: install metrics-server"
     return f"CPU rose to {max(percent)} % of the request at most: ask with more users"
 
 

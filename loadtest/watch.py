@@ -84,6 +84,19 @@ class Watch:
             raise Refused(f"there is no HPA {self._namespace}/{AUTOSCALER}; run `python -m deploy apply` first", 404)
         return Autoscaler.of(found)
 
+    def require_metrics(self) -> None:
+        """Raise Refused when the cluster has no metrics API, without which an HPA never scales."""
+        try:
+            self._cluster.find("PodMetrics", self._namespace)
+        except Refused as error:
+            if error.status == 403:  # it is there, and not for these credentials
+                return
+            raise Refused(
+                f"the metrics API does not answer, so that the HPA reads no CPU and never scales ({error}); "
+                "install metrics-server, or see `kubectl get apiservice v1beta1.metrics.k8s.io`",
+                error.status,
+            ) from error
+
     def pods(self, *, answered: bool = False) -> dict[str, Pod]:
         """Return the pods that are ready."""
         found = self._cluster.find("Pod", self._namespace, labels(SERVING))

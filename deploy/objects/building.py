@@ -15,6 +15,9 @@ TRAINING_IMAGE, SERVING_IMAGE = "kaniko-training-image-job", "kaniko-build-job"
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "SETFCAP"]
 """What unpacking a base image and running its steps takes."""
 _DEADLINE_S = 3600
+_CA_FOLDER = "/kaniko/own-ca"
+_CA_FOLDERS = f"/kaniko/ssl/certs:{_CA_FOLDER}"
+"""Where Kaniko looks for CAs: those of its image, and an own one. Its image names the former by the same variable."""
 
 
 def training_image(settings: Settings) -> list[Any]:
@@ -61,6 +64,8 @@ def _kaniko(
     The digest of what it pushed is the container's termination message.
     """
     secrets, secret_mounts = _credentials(settings)
+    authority, authority_mounts = _authority(settings)
+    trusted = [client.V1EnvVar(name="SSL_CERT_DIR", value=_CA_FOLDERS)] if authority else []
     more = [f"--build-arg={argument}" for argument in settings.build_arguments]
     insecure = ["--insecure", "--insecure-pull"] if settings.registry_insecure else []
     return job(
@@ -82,8 +87,9 @@ def _kaniko(
                     "--compressed-caching=false",  # layers go to the disk, not into memory
                     "--push-retry=3",
                     "--log-format=text",
+                    *settings.kaniko_arguments,
                 ],
-                env=env,
+                env=[*(env or []), *trusted] or None,
                 resources=resources(settings.build_cpu, settings.build_memory, settings.build_memory),
                 security_context=client.V1SecurityContext(
                     run_as_user=0,
@@ -92,11 +98,12 @@ def _kaniko(
                 ),
                 volume_mounts=[
                     *secret_mounts,
+                    *authority_mounts,
                     *mounts,
                 ],
             )
         ],
-        volumes=[*secrets, *volumes],
+        volumes=[*secrets, *authority, *volumes],
     )
 
 
@@ -111,3 +118,13 @@ def _credentials(settings: Settings) -> tuple[list[client.V1Volume], list[client
     )
     mount = client.V1VolumeMount(name="registry", mount_path="/kaniko/.docker", read_only=True)
     return [client.V1Volume(name="registry", secret=source)], [mount]
+
+
+def _authority(settings: Settings) -> tuple[list[client.V1Volume], list[client.V1VolumeMount]]:
+    """Return the own CA, which registry and git server are checked against too; nothing where none is named."""
+    if settings.kaniko_ca is None:
+        return [], []
+    name, _, key = settings.kaniko_ca.partition("/")
+    source = client.V1ConfigMapVolumeSource(name=name, items=[client.V1KeyToPath(key=key or "ca.crt", path="ca.crt")])
+    mount = client.V1VolumeMount(name="own-ca", mount_path=_CA_FOLDER, read_only=True)
+    return [client.V1Volume(name="own-ca", config_map=source)], [mount]

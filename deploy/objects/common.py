@@ -75,6 +75,22 @@ def resources(cpu: str, memory: str, memory_limit: str, **limits: str) -> client
     )
 
 
+def node_selector(labels: tuple[str, ...]) -> dict[str, str] | None:
+    """Return labels that are written as KEY=VALUE as a pod's nodeSelector; None where there are none."""
+    return dict(label.split("=", 1) for label in labels) or None
+
+
+def tolerations(written: tuple[str, ...]) -> list[client.V1Toleration] | None:
+    """Return what is written as KEY[=VALUE][:EFFECT] as tolerations; without a value any is tolerated."""
+    made = []
+    for text in written:
+        taint, _, effect = text.partition(":")
+        key, equals, value = taint.partition("=")
+        how = {"operator": "Equal", "value": value} if equals else {"operator": "Exists"}
+        made.append(client.V1Toleration(key=key, effect=effect or None, **how))
+    return made or None
+
+
 def job(
     name: str,
     namespace: str,
@@ -105,6 +121,8 @@ def job(
                     automount_service_account_token=False,
                     restart_policy="Never",
                     image_pull_secrets=pull_secrets(settings),
+                    node_selector=node_selector(settings.job_nodes),
+                    tolerations=tolerations(settings.job_tolerations),
                     **{"enable_service_links": False, **pod},
                 ),
             ),

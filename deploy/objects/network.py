@@ -11,6 +11,7 @@ from deploy.settings import Settings
 
 _HTTPS = 443
 _DNS = 53
+"""The port of name servers; those in pods may listen on another, since rules hold behind the Service."""
 
 
 def objects(settings: Settings) -> list[Any]:
@@ -20,7 +21,7 @@ def objects(settings: Settings) -> list[Any]:
     package index and, for hub models and data, the hub; builds reach the registry and the git server too.
     """
     training, serving = settings.training_namespace, settings.serving_namespace
-    web = {_HTTPS, *_registry_port(settings.registry)}
+    web = {*settings.build_ports, *_registry_port(settings.registry)}
     peers = [
         _policy("allow-training-peers", training, selector(TRAINING), ingress=[_from(TRAINING)], egress=[_to(TRAINING)])
     ]
@@ -28,8 +29,8 @@ def objects(settings: Settings) -> list[Any]:
         *(_policy("default-deny", namespace, client.V1LabelSelector()) for namespace in (training, serving)),
         _policy("allow-questions", serving, selector(SERVING), ingress=[_from_anywhere(settings.port)]),
         _policy("allow-load-out", serving, selector(LOAD), egress=[_to(SERVING, settings.port)]),
-        _policy("allow-training-out", training, selector(TRAINING), egress=[_dns(), _to_anywhere({_HTTPS})]),
-        _policy("allow-build-out", training, selector(BUILD), egress=[_dns(), _to_anywhere(web)]),
+        _policy("allow-training-out", training, selector(TRAINING), egress=[*_dns(settings), _to_anywhere({_HTTPS})]),
+        _policy("allow-build-out", training, selector(BUILD), egress=[*_dns(settings), _to_anywhere(web)]),
         *(peers if settings.train_nodes > 1 else []),
     ]
 
@@ -76,12 +77,17 @@ def _to(component: str, port: int | None = None) -> client.V1NetworkPolicyEgress
     return client.V1NetworkPolicyEgressRule(to=[peer], ports=None if port is None else [_port(port)])
 
 
-def _dns() -> client.V1NetworkPolicyEgressRule:
-    """Allow the cluster's name server."""
-    system = client.V1NetworkPolicyPeer(
-        namespace_selector=client.V1LabelSelector(match_labels={"kubernetes.io/metadata.name": "kube-system"})
-    )
-    return client.V1NetworkPolicyEgressRule(to=[system], ports=[_port(_DNS, "UDP"), _port(_DNS)])
+def _dns(settings: Settings) -> list[client.V1NetworkPolicyEgressRule]:
+    """Allow the cluster's name server, and those of a node: NodeLocal DNS is no pod that a selector would find."""
+    system = client.V1LabelSelector(match_labels={"kubernetes.io/metadata.name": settings.dns_namespace})
+    pods = client.V1NetworkPolicyPeer(namespace_selector=system)
+    blocks = [client.V1NetworkPolicyPeer(ip_block=client.V1IPBlock(cidr=block)) for block in settings.dns_addresses]
+    rules = [client.V1NetworkPolicyEgressRule(to=[pods], ports=_both(settings.dns_port))]
+    return rules + ([client.V1NetworkPolicyEgressRule(to=blocks, ports=_both(_DNS))] if blocks else [])
+
+
+def _both(port: int) -> list[client.V1NetworkPolicyPort]:
+    return [_port(port, "UDP"), _port(port)]
 
 
 def _port(port: int, protocol: str = "TCP") -> client.V1NetworkPolicyPort:

@@ -145,6 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _log(self, pod: str, query: dict[str, str]) -> None:
         """Send the next chunk of a log and end it, as a connection that drops or a container that ends does."""
+        if "previous" in query:
+            return self._bytes(self.api.previous[pod, query["container"]], "text/plain")
         chunks = self.api.logs.get((pod, query["container"]), [])
         if "tailLines" in query:
             return self._bytes(b"".join(chunks), "text/plain")

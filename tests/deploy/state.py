@@ -42,6 +42,7 @@ class Api:
     linger: int = 1
     ending: dict[tuple[str, str, str], int] = field(default_factory=dict)
     logs: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+    previous: dict[tuple[str, str], bytes] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)

@@ -90,6 +90,46 @@ def test_status_tells_what_runs(answering, capsys):
     }
 
 
+def scaler(status):
+    rows = status.splitlines()
+    return next(row for row in rows if row.startswith("HPA")), next(row for row in rows if row.startswith("CPU"))
+
+
+def test_status_says_of_an_autoscaler_without_a_metric_that_it_has_not_decided(answering, capsys):
+    """An HPA has no status at first, and then conditions, 0 desired replicas and no metric."""
+    main(["apply", *FLAGS])
+    capsys.readouterr()
+    main(["status", *FLAGS])
+    hpa, cpu = scaler(capsys.readouterr().out)
+    assert (
+        hpa
+        == "HPA       2 to 10, has not decided yet: it reads its first metric up to a minute after the pods are ready"
+    )
+    assert cpu == "CPU       not read yet, 5 % wanted"
+    why = {"reason": "FailedGetResourceMetric", "message": "no metrics returned from resource metrics API"}
+    answering.the("HorizontalPodAutoscaler", "qna-hpa")["status"] = {
+        "currentReplicas": 2,
+        "desiredReplicas": 0,
+        "currentMetrics": None,
+        "conditions": [{"type": "ScalingActive", "status": "False"} | why],
+    }
+    assert main(["status", *FLAGS, "--output", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)["autoscaler"]
+    assert told["desired"] is None
+    assert told["problem"] == f"has not decided: {why['reason']}: {why['message']}"
+
+
+def test_status_tells_restarts_and_their_reason(answering, capsys):
+    about = {"labels": labels(SERVING)}
+    killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    container = {"name": "service", "state": {"running": {}}, "lastState": killed, "restartCount": 2}
+    state = {"phase": "Running", "containerStatuses": [container]}
+    answering.put("Pod", "model-inference-x", "serving-model-env", metadata=about, status=state)
+    main(["status", *FLAGS])
+    told = "model-inference-x Running (restarted 2 times, last: OOMKilled, exit code 137)"
+    assert told in capsys.readouterr().out
+
+
 def test_status_of_nothing_says_so(api, cluster, capsys):
     assert main(["status", *FLAGS]) == 0
     assert "nothing is deployed; run `python -m deploy apply`" in capsys.readouterr().out

@@ -40,6 +40,16 @@ VARIANTS = {
         train_gpus=4,
         train_arguments=("--data", "/mnt/model/data/mine.json"),
         monitoring="prometheus",
+        kaniko_ca="trust/bundle.pem",
+        kaniko_arguments=("--cache=true", "--verbosity=debug"),
+        serving_nodes=("pool=serving", "kubernetes.io/arch=amd64"),
+        serving_tolerations=("spot",),
+        job_nodes=("pool=batch",),
+        job_tolerations=("gpu=true:NoSchedule", "batch:NoExecute"),
+        build_ports=(443, 7999),
+        dns_namespace="openshift-dns",
+        dns_port=5353,
+        dns_addresses=("169.254.20.10/32",),
     ),
     "gateway": Settings(gateway="infra/public"),
 }
@@ -387,6 +397,36 @@ def test_a_pod_may_finish_what_it_has_begun():
     assert the("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
+def probe(name):
+    (container,) = the("Deployment")["spec"]["template"]["spec"]["containers"]
+    return container[f"{name}Probe"]
+
+
+def noticed_s(probe):
+    """Seconds after which a process that hangs has failed a probe, when it hangs just after a good one."""
+    return probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
+
+
+def test_a_process_that_hangs_is_out_within_10_s_and_replaced_within_45_s():
+    """1 s until all proxies know. The kubelet ends a container at the latest 2 s after its grace period, and a new one
+    is ready after 7 s at 500m."""
+    assert noticed_s(probe("readiness")) + 1 < 10
+    liveness = probe("liveness")
+    grace = liveness["terminationGracePeriodSeconds"]
+    assert grace < the("Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert noticed_s(liveness) + grace + 2 + 7 < 45
+
+
+def test_probes_leave_a_busy_pod_and_a_slow_start_alone_and_cost_little():
+    """At 500m and above max_concurrency, /livez and /readyz took 0.4 s at most; a probe takes 1 ms of CPU."""
+    for name in ("readiness", "liveness"):
+        assert probe(name)["timeoutSeconds"] >= 4 * 0.4
+        assert probe(name)["failureThreshold"] >= 2
+    assert noticed_s(probe("liveness")) >= 20
+    assert probe("startup")["periodSeconds"] * probe("startup")["failureThreshold"] >= 120
+    assert sum(1000 / (1000 * probe(name)["periodSeconds"]) for name in ("readiness", "liveness")) <= 0.5
+
+
 def test_both_namespaces_deny_first():
     denied = [made for made in of_kind("NetworkPolicy") if made["metadata"]["name"] == "default-deny"]
     assert {made["metadata"]["namespace"] for made in denied} == {"serving-model-env", "training-model-env"}
@@ -394,12 +434,61 @@ def test_both_namespaces_deny_first():
         assert made["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
-def test_a_registry_on_another_port_can_be_reached_by_builds():
-    (build,) = (
-        made for made in of_kind("NetworkPolicy", "everything else") if made["metadata"]["name"] == "allow-build-out"
-    )
-    ports = [port["port"] for rule in build["spec"]["egress"] for port in rule["ports"]]
-    assert sorted(ports) == [53, 53, 443, 5000]
+def egress(name, variant="defaults"):
+    (policy,) = (made for made in of_kind("NetworkPolicy", variant) if made["metadata"]["name"] == name)
+    return policy["spec"]["egress"]
+
+
+def ports(rule):
+    return [port["port"] for port in rule["ports"]]
+
+
+def test_builds_reach_the_registry_and_the_git_server_on_their_ports():
+    assert ports(egress("allow-build-out")[-1]) == [443]
+    assert ports(egress("allow-build-out", "everything else")[-1]) == [443, 5000, 7999]
+    assert ports(egress("allow-training-out", "everything else")[-1]) == [443]
+
+
+@pytest.mark.parametrize("name", ["allow-build-out", "allow-training-out"])
+def test_names_are_asked_for_where_the_cluster_has_its_name_servers(name):
+    """OpenShift's DNS has a namespace and port of its own; NodeLocal DNS is on the node, at an address of its own."""
+    (pods,) = egress(name)[:-1]
+    assert pods["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]
+    assert ports(pods) == [53, 53]
+    pods, node = egress(name, "everything else")[:-1]
+    assert pods["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "openshift-dns"}}}]
+    assert ports(pods) == [5353, 5353]
+    assert node["to"] == [{"ipBlock": {"cidr": "169.254.20.10/32"}}]
+    assert ports(node) == [53, 53]
+    assert {port["protocol"] for port in node["ports"]} == {"UDP", "TCP"}
+
+
+def test_pods_and_jobs_run_on_the_nodes_that_are_named():
+    for made in [*of_kind("Deployment"), *of_kind("Job")]:
+        assert not {"nodeSelector", "tolerations"} & set(made["spec"]["template"]["spec"])
+    serving = the("Deployment", "everything else")["spec"]["template"]["spec"]
+    assert serving["nodeSelector"] == {"pool": "serving", "kubernetes.io/arch": "amd64"}
+    assert serving["tolerations"] == [{"key": "spot", "operator": "Exists"}]
+    for made in of_kind("Job", "everything else"):
+        pod = made["spec"]["template"]["spec"]
+        assert pod["nodeSelector"] == {"pool": "batch"}
+        assert pod["tolerations"] == [
+            {"key": "gpu", "operator": "Equal", "value": "true", "effect": "NoSchedule"},
+            {"key": "batch", "operator": "Exists", "effect": "NoExecute"},
+        ]
+
+
+@pytest.mark.parametrize("name", ["kaniko-training-image-job", "kaniko-build-job"])
+def test_kaniko_trusts_an_own_ca_beside_those_of_its_image_and_takes_more_arguments(name):
+    pod = job(name, "everything else")["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {"name": "SSL_CERT_DIR", "value": "/kaniko/ssl/certs:/kaniko/own-ca"} in container["env"]
+    (volume,) = (volume for volume in pod["volumes"] if "configMap" in volume)
+    assert volume["configMap"] == {"name": "trust", "items": [{"key": "bundle.pem", "path": "ca.crt"}]}
+    mount = {"name": volume["name"], "mountPath": "/kaniko/own-ca", "readOnly": True}
+    assert mount in container["volumeMounts"]
+    assert container["args"][-2:] == ["--cache=true", "--verbosity=debug"]
+    assert "SSL_CERT_DIR" not in json.dumps(job(name))
 
 
 def test_the_volume_is_kept_and_bound_to_its_claim():

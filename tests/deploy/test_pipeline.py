@@ -97,6 +97,47 @@ def test_the_training_image_is_built_once_and_found_again(building, api, images,
     assert images.tags == {tag: images.manifest, "latest": images.manifest}
 
 
+@pytest.fixture
+def remote(tmp_path, monkeypatch):
+    """Let git find this checkout's commit as the branch `main` of https://git.example/qa."""
+    bare = tmp_path / "remote.git"
+    git(tmp_path, "clone", "--quiet", "--bare", "--shared", str(ROOT), str(bare))
+    git(bare, "update-ref", "refs/heads/main", inputs.head())
+    config = {"COUNT": "1", "KEY_0": f"url.{bare}.insteadOf", "VALUE_0": "https://git.example/qa"}
+    for name, value in config.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    return ["--git-url", "https://git.example/qa"]
+
+
+def test_an_image_that_is_built_in_any_case_is_found_again_too(building, remote, api, images, capsys):
+    assert main(["build", "training", *building, *remote]) == 0
+    assert capsys.readouterr().out.strip() == DIGEST
+    tag = inputs.tag(Settings(), inputs.head())
+    assert images.tags == {tag: images.manifest, "latest": images.manifest}
+    (built,) = (w for w in api.the("Job", JOB)["spec"]["template"]["spec"]["containers"][0]["args"] if "git://" in w)
+    assert built.endswith(f"#refs/heads/main#{inputs.head()}")
+    assert main(["build", "training", "--if-changed", *building, *remote]) == 0
+    assert "not built again: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (
+            ["--git-branch", "other"],
+            "git can't read branch other of https://git.example/qa from here; set --git-commit",
+        ),
+        (["--git-commit", "1" * 40], "git can't tell what the training image is made of"),
+        (["--registry-check", "false"], "registry_check is off"),
+    ],
+)
+def test_an_image_whose_inputs_are_not_known_is_built_and_that_is_said(building, remote, images, capsys, flags, why):
+    assert main(["build", "training", *building, *remote, *flags]) == 0
+    told = capsys.readouterr().err
+    assert f"no tag says what the image was made of, so that --if-changed builds it again: {why}" in told
+    assert list(images.tags) == ["latest"]
+
+
 def test_a_registry_without_what_kaniko_pushed_is_said(building, api, images, capsys):
     api.steps.clear()
     api.script("Job", JOB, finished("Complete"))

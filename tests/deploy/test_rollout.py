@@ -58,9 +58,9 @@ def deployed(api, cluster):
     return deployment
 
 
-def rollout(cluster, said, **more):
+def rollout(cluster, said, settings=SETTINGS, **more):
     patience = {"poll_s": 0.001, "grace_s": 0.01, "answer_s": 0.05} | more
-    return Rollout(cluster, SETTINGS, said.append, **patience)
+    return Rollout(cluster, settings, said.append, **patience)
 
 
 def image(api):
@@ -223,3 +223,25 @@ def test_there_are_the_least_replicas_before_it_is_waited_for(api, cluster, said
     assert rollout(cluster, said).finish() == ANSWER
     assert api.the("Deployment", NAME)["spec"]["replicas"] == 2
     assert said[0] == f"{NAME}: scaled from {replicas} to 2 replicas"
+
+
+def test_a_controller_that_does_nothing_is_named_while_it_is_waited_for(api, cluster, said, deployed):
+    """The Deployment is changed, and its status stays that of the generation before."""
+    available(deployed)
+    deployed["metadata"]["annotations"] = {REVISION: "1", PASSED: "h1"}
+    deployed["metadata"]["generation"] += 1
+    with pytest.raises(RolloutFailed) as caught:
+        rollout(cluster, said, unseen_s=0.01, settings=SETTINGS.model_copy(update={"rollout_deadline_s": 1})).finish()
+    remedy = "check that kube-controller-manager runs (`kubectl -n kube-system get pods`)"
+    assert remedy in said[-1]
+    told = str(caught.value)
+    assert told.startswith(f"Deployment {NAMESPACE}/{NAME} is not rolled out after 1 s (2 of 2 replicas updated")
+    assert remedy in told
+    assert "nothing was rolled back: once the controller runs it rolls this out" in told
+
+
+def test_a_controller_that_comes_back_is_waited_for(api, cluster, said, deployed):
+    api.script("Deployment", NAME, *[lambda _: None] * 60, available)
+    assert rollout(cluster, said, unseen_s=0.001).finish() == ANSWER
+    assert any("kube-controller-manager" in line for line in said)
+    assert "kube-controller-manager" not in said[-1]

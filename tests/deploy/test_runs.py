@@ -158,3 +158,14 @@ def test_the_tag_of_a_run_before_is_read_again(api, cluster):
     finished("Complete")(api.put("Job", JOB, NAMESPACE))
     pod(api, "extractive-qa:abc")
     assert runs.succeeded(cluster, JOB, NAMESPACE) == "extractive-qa:abc"
+
+
+def test_a_job_that_is_killed_for_memory_says_which_setting_to_raise(api, cluster, said):
+    """As a kubelet has it: the pod's phase is Failed, and the reason is the container's."""
+    pod(api, terminated={"exitCode": 137, "reason": "OOMKilled"})
+    api.the("Pod", POD)["spec"]["containers"][0]["resources"] = {"limits": {"memory": "3Gi"}}
+    api.script("Job", JOB, nothing, finished("Failed", "BackoffLimitExceeded"))
+    with pytest.raises(RunFailed) as caught:
+        run(cluster, said)
+    line = "container train was OOMKilled (exit code 137) at its memory limit of 3Gi; raise train_memory"
+    assert f"{POD}: {line}" in str(caught.value)

@@ -40,6 +40,13 @@ def test_words_are_split_as_a_shell_would(tmp_path):
     assert load(tmp_path, "train_arguments: [--epochs, '3']\n").train_arguments == ("--epochs", "3")
 
 
+def test_ports_and_blocks_are_words_too(tmp_path):
+    environment = {"QNA_DEPLOY_BUILD_PORTS": "443 7999", "QNA_DEPLOY_DNS_ADDRESSES": "169.254.20.10"}
+    chosen = load(tmp_path, environment=environment)
+    assert chosen.build_ports == (443, 7999)
+    assert chosen.dns_addresses == ("169.254.20.10/32",)
+
+
 def test_none_is_a_word(tmp_path):
     assert load(tmp_path, environment={"QNA_DEPLOY_REGISTRY_SECRET": "none"}).registry_secret is None
     assert load(tmp_path, monitoring="none").monitoring == "none"
@@ -74,6 +81,14 @@ def test_a_digest_wins_over_the_tag(tmp_path):
         ({"max_replica": "3"}, r"^max_replica is no setting; did you mean max_replicas\?"),
         ({"colour": "red"}, r"^colour is no setting; .*--help"),
         ({"monitoring": "all"}, "monitoring: expected 'none' or 'prometheus'"),
+        ({"serving_nodes": "pool"}, "serving_nodes: .*KEY=VALUE, such as kubernetes.io/arch=amd64, not pool"),
+        (
+            {"job_tolerations": "gpu:Never"},
+            r"KEY\[=VALUE\]\[:EFFECT\], such as .*not gpu:Never; effects are NoSchedule",
+        ),
+        ({"dns_addresses": "dns.local"}, "as a block, such as 169.254.20.10/32, not dns.local"),
+        ({"build_ports": "443 ssh"}, "build_ports: "),
+        ({"kaniko_ca": "Trust"}, "kaniko_ca: "),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, flags, said):

@@ -1,7 +1,7 @@
 // Walks through a declarative Jenkinsfile as Jenkins does, and records every step instead of doing it.
 //
 // groovy harness.groovy JENKINSFILE SCENARIO: the scenario is JSON. params: values that differ from their defaults;
-// writes: what a command's --result is to hold, by the last two words before it; fails: the part of a command that fails.
+// environment: variables that Jenkins has for all jobs; writes: what a command's --result is to hold, by the last two words before it; fails: the part of a command that fails.
 // Prints JSON: the build's result, its parameters, options and triggers, and the events in order.
 
 import groovy.json.JsonOutput
@@ -132,6 +132,7 @@ abstract class Steps extends Script {
         described.parameterNotes.noted.each { params[it.arguments[0].name] = it.arguments[0].defaultValue }
         params.putAll(scenario.params ?: [:])
         env.all().putAll(JOB_NAME: 'qna', BUILD_NUMBER: '7', BUILD_URL: 'https://jenkins.example/job/qna/7/')
+        env.all().putAll((scenario.environment ?: [:]).findAll { it.value != null })
         env.all().putAll(assigned(described.environmentBody))
         described.all.each { walk(it) }
         conclude(described.conditions)

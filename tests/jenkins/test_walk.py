@@ -150,15 +150,40 @@ def test_the_build_is_bounded_and_kept_in_order(tmp_path):
     assert all("defaultValue" in parameter and parameter["description"] for parameter in build["parameters"])
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["https://git.example/ada/qna.git", "git@git.example:ada/qna.git", "ssh://git@git.example/ada/qna.git"],
-)
-def test_kaniko_gets_the_repository_by_https(tmp_path, url):
+URLS = {
+    "https://git.example/ada/qna.git": "https://git.example/ada/qna.git",
+    "https://git.example:8443/ada/qna": "https://git.example:8443/ada/qna",
+    "https://ada:s3cret@git.example:8443/ada/qna.git": "https://git.example:8443/ada/qna.git",
+    "https://ada@example.org:s@cret@git.example/ada/qna.git": "https://git.example/ada/qna.git",
+    "git@git.example:ada/qna.git": "https://git.example/ada/qna.git",
+    "deploy-1@git.example:/ada/qna.git": "https://git.example/ada/qna.git",
+    "git.example:ada/qna.git": "https://git.example/ada/qna.git",
+    "ssh://git@git.example/ada/qna.git": "https://git.example/ada/qna.git",
+    "ssh://git@git.example:7999/ada/qna.git": "https://git.example/ada/qna.git",
+    "ssh://git.example:22/ada/qna": "https://git.example/ada/qna",
+    "git://git.example:9418/ada/qna.git": "https://git.example/ada/qna.git",
+}
+
+
+def test_kaniko_gets_the_repository_by_https(tmp_path):
+    """What each address becomes, in one run of Groovy: the function alone."""
+    text = (ROOT / "Jenkinsfile").read_text()
+    (function,) = re.findall(r"^String byHttps\(.+?^}$", text, re.MULTILINE | re.DOTALL)
+    script = tmp_path / "addresses.groovy"
+    script.write_text(f"{function}\nprintln groovy.json.JsonOutput.toJson(args.collect {{ byHttps(it) }})\n")
+    assert groovy(script, *URLS) == list(URLS.values())
+    assert all(Settings(git_url=url) for url in URLS.values())
+
+
+@pytest.mark.parametrize("configured", [None, "https://git.example/scm/ada/qna.git"])
+def test_the_address_is_handed_on_and_a_configured_one_wins(tmp_path, configured):
     probe = tmp_path / "Jenkinsfile"
     text = (ROOT / "Jenkinsfile").read_text()
     probe.write_text(text.replace("sh 'make structure'", 'sh "probe ${env.GITHUB_REPO_URL}"'))
-    assert commands(walk(tmp_path, probe, git=url))[0] == "probe https://git.example/ada/qna.git"
+    build = walk(
+        tmp_path, probe, git="ssh://git@git.example:7999/ada/qna.git", environment={"GITHUB_REPO_URL": configured}
+    )
+    assert commands(build)[0] == f"probe {configured or 'https://git.example/ada/qna.git'}"
 
 
 def test_the_seed_makes_the_job(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from loadtest import questions
 from loadtest.__main__ import main
+from loadtest.processes import free_port
 from tests.commands import ROOT
 
 
@@ -90,9 +91,21 @@ def test_a_run_with_thresholds_passes(server, tmp_path, capsys, workers):
 def test_wrong_answers_fail_a_run(liar, tmp_path, capsys):
     words = ["--url", liar, "--shape", "soak:users=1,seconds=3"]
     assert main(["run", *words, "--output", str(tmp_path)]) == 3
-    assert "FAILED  failures  100.00%" in capsys.readouterr().out
-    (error,) = json.loads((tmp_path / "report.json").read_text())["errors"]
-    assert "not a span of the context" in error
+    printed = capsys.readouterr().out
+    assert "FAILED  failures  100.00%" in printed
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["errors"] == {"not a span of the context": report["samples"][-1]["failures"]}
+    assert f"-> not a span of the context: {report['samples'][-1]['failures']} times" in printed
+
+
+def test_an_address_where_nobody_answers_is_said(tmp_path, capsys):
+    """All kinds of question fail alike, and are counted together."""
+    words = ["--url", f"http://127.0.0.1:{free_port()}", "--shape", "soak:users=2,seconds=3"]
+    assert main(["run", *words, "--output", str(tmp_path)]) == 3
+    printed = capsys.readouterr().out
+    failures = json.loads((tmp_path / "report.json").read_text())["samples"][-1]["failures"]
+    assert f"-> connection refused: {failures} times" in printed
+    assert "-> the service was not reached: check --url, and that it runs" in printed
 
 
 def test_a_shape_that_is_none_is_said(tmp_path, capsys):

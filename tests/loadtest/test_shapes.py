@@ -103,6 +103,12 @@ def test_shapes_are_typed():
         ("waves:users=1", "there is steps, ramp"),
         ("soak:people=3", "write it as"),
         ("steps:users=3,step=0,seconds=1", "0"),
+        ("soak:users=abc,seconds=9", "users must be a whole number, not 'abc'; write it as soak:users=20,seconds=60"),
+        ("soak:users=2.5,seconds=9", "users must be a whole number, not '2.5'"),
+        ("ramp:users=2,seconds=soon", "seconds must be a number of seconds, not 'soon'; write it as ramp:users=20,"),
+        ("soak:users=2,seconds=inf", "seconds must be a number of seconds, not 'inf'"),
+        ("soak:users", "users has no value; write it as soak:users=20,seconds=60"),
+        ("soak:users=3", "missing 1 required positional argument: 'seconds'; write it as soak:"),
     ],
 )
 def test_a_shape_that_is_none_is_refused(text, said):

@@ -5,10 +5,11 @@ import json
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from deploy.autoscaling import Autoscaler
-from loadtest import report, run
+from loadtest import picture, report, run
 from loadtest.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, Limits, judge
 from loadtest.watch import Pod, Sample
 
@@ -78,9 +79,22 @@ def test_what_never_scaled_is_explained_by_its_cpu():
 
 
 def test_replicas_that_do_not_get_ready_point_at_the_nodes():
-    check = verdict(course(), replicas=8)["reached the expected replicas in time"]
+    samples = [*course()[:3], sample(25, HOLD, 6, 8), *course()[3:]]
+    check = verdict(samples, replicas=8)["reached the expected replicas in time"]
     assert (check.passed, check.observed, check.expected) == (False, "6 ready", "8 ready")
     assert "preflight" in check.why
+
+
+def test_replicas_that_the_autoscaler_never_wanted_do_not_point_at_the_nodes():
+    check = verdict(course(), replicas=8)["reached the expected replicas in time"]
+    assert check.why == "the HPA wanted 6 at most: CPU rose to 60 % of the request at most: ask with more users"
+
+
+def test_without_a_metric_the_metrics_api_is_named():
+    stages = (BASELINE, RAMP, HOLD, SCALED, COOL)
+    blind = [sample(second, stage, 2, 2, percent=None) for second, stage in enumerate(stages)]
+    for name in ("scaled up", "reached the expected replicas in time"):
+        assert "the metrics API does not answer: install metrics-server" in verdict(blind)[name].why
 
 
 def test_pods_that_idle_too_dearly_never_leave_and_the_arithmetic_says_so():
@@ -138,6 +152,19 @@ def test_the_report_is_written_for_all_its_readers(tmp_path):
     suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("8", "1")
     assert suite.find("testcase/failure") is not None
+
+
+def test_the_picture_says_the_verdict_and_draws_failures_and_cpu_against_its_target(tmp_path):
+    """Its panels hold what the samples do, under the verdict."""
+    samples = [replace(taken, failures=5 * number) for number, taken in enumerate(course())]
+    picture.timeline(samples, tmp_path / "one.png", "Load: passed")
+    figure = picture.drawn(samples, report.headline("Autoscaling", judge(samples, Limits(), REQUEST_M)))
+    drawn = {line.get_label(): np.asarray(line.get_ydata()).tolist() for panel in figure.axes for line in panel.lines}
+    assert figure.get_suptitle() == "Autoscaling: failed (failures)"
+    assert drawn["CPU as the HPA reads it"] == [3, 40, 60, 30, 30, 3, 3]
+    assert set(drawn["its target"]) == {5}
+    assert drawn["failures a second (30 in all)"][:2] == [0, 0.5]  # 5 more in 10 s
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_is_judged_by_its_thresholds():

@@ -159,6 +159,16 @@ def test_a_cluster_without_the_autoscaler_is_said(api, watching):
         watching.autoscaler()
 
 
+@pytest.mark.parametrize(("status", "said"), [(404, "could not find the requested resource"), (503, "unavailable")])
+def test_a_cluster_without_the_metrics_api_is_said_before_any_load(api, watching, tmp_path, status, said):
+    """Without metrics-server a real API server answers 404, and 503 where it is registered and does not run."""
+    course(api)[0]()
+    api.fail("GET", "metrics.k8s.io", status, said)
+    with pytest.raises(Refused, match=f"the metrics API does not answer.*{said}.*install metrics-server"):
+        autoscale.autoscale("http://127.0.0.1:9", watching, autoscale.Plan(), tmp_path, print)
+    assert not list(tmp_path.glob("locust*"))
+
+
 def test_the_whole_with_locust_and_the_service(api, watching, server, tmp_path):
     """A cluster of objects alone that follows the users there are."""
     course(api)[0]()

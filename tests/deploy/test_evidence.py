@@ -1,0 +1,80 @@
+"""What is told of pods as a kubelet describes them."""
+
+from deploy import evidence
+from deploy.cluster import Cluster
+from tests.deploy.state import Api
+
+KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s restarting failed container"}}
+ACCESS = (
+    "2026-01-01T00:00:00+0000 [INFO] [entry_service:extractive-qa:1] 127.0.0.1:5581 (scheme=http,method=GET,"
+    "path=/livez,length=) (status=200,type=text/plain,length=0) 0.4ms"
+)
+
+
+def pod(state, last=None, restarts=0, name="pod"):
+    container = {"name": "service", "image": "an-image", "state": state, "restartCount": restarts}
+    if last is not None:
+        container["lastState"] = last
+    limits = {"resources": {"limits": {"memory": "1Gi"}}}
+    return {
+        "metadata": {"name": name, "namespace": "place", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"containers": [{"name": "service", **limits}]},
+        "status": {"phase": "Running", "containerStatuses": [container]},
+    }
+
+
+def test_a_pod_that_is_killed_for_memory_says_so_with_limit_and_remedy():
+    told = evidence.trouble(pod(BACK_OFF, KILLED, 3))
+    assert told == (
+        "CrashLoopBackOff: back-off 20s restarting failed container; container service was OOMKilled (exit code 137) "
+        "at its memory limit of 1Gi; raise memory_limit, or lower max_concurrency"
+    )
+
+
+def test_a_pod_that_ends_by_itself_says_how():
+    ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    assert "ended with exit code 1 (Error); its log says why" in (evidence.trouble(pod(BACK_OFF, ended, 2)) or "")
+    hung = {"terminated": {"exitCode": 137, "reason": "Error"}}
+    assert "exit code 137 by signal 9 (Error)" in (evidence.trouble(pod(BACK_OFF, hung, 2)) or "")
+
+
+def test_restarts_are_told_with_their_reason():
+    assert evidence.progress(pod({"running": {}}, KILLED, 3)) == (
+        "Running (restarted 3 times, last: OOMKilled, exit code 137)"
+    )
+    assert evidence.progress(pod({"running": {}})) == "Running"
+
+
+def test_errors_come_first_with_what_is_below_them_and_the_access_log_is_left_out():
+    log = [
+        "loading the model",
+        ACCESS,
+        "Traceback (most recent call last):",
+        '  File "service.py", line 3, in answer',
+        "    raise ValueError",
+        "ValueError: no such token",
+        *[ACCESS] * 300,
+        "shutting down",
+    ]
+    assert evidence.telling(log) == [
+        "Traceback (most recent call last):",
+        '  File "service.py", line 3, in answer',
+        "    raise ValueError",
+        "ValueError: no such token",
+        "loading the model",
+        "shutting down",
+    ]
+    assert len(evidence.telling([f"line {number}" for number in range(100)])) == 15
+    assert evidence.telling([ACCESS]) == []
+
+
+def test_the_log_is_that_of_the_container_that_was_killed(api: Api, cluster: Cluster):
+    """A container that was started again has a new log; the one before explains the restart."""
+    api.logs["pod", "service"] = [b"2026-01-01T00:00:09Z fresh start\n"]
+    api.previous["pod", "service"] = b"2026-01-01T00:00:01Z error: out of memory\n"
+    owner = {"metadata": {"name": "owner", "namespace": "place"}}
+    told = evidence.collect(cluster, owner, [pod({"running": {}}, KILLED, 1), pod({"running": {}}, name="well")])
+    assert "error: out of memory" in told
+    assert "fresh start" not in told
+    assert "pod: container service was OOMKilled (exit code 137)" in told
