@@ -1,9 +1,11 @@
-"""Shares one engine among all requests: the request that has had the fewest windows goes first."""
+"""Shares one engine among all requests.
+
+Every other window is one of the request that has had the fewest, so that a short request does not wait for long ones.
+The windows between are those of the request that has waited longest, so that no long one starves beside short ones.
+"""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,15 +23,14 @@ HALF_LIFE_S = 60.0
 class Scheduler:
     """Runs the windows of many requests on an engine. Threads may share it.
 
-    Windows are taken in turn, so that a short request does not wait for a long one. A window whose request was
-    cancelled is not read.
+    A window whose request was cancelled is not read.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._order = itertools.count()
-        self._waiting: list[tuple[int, int, _Job]] = []  # a heap of (windows begun, order of arrival, job)
+        self._turn = 0  # windows begun, of all requests
+        self._waiting: list[_Job] = []  # with windows that are not begun, in the order of arrival
         self._jobs: set[_Job] = set()
         self._running = 0
         self._speed = _Speed(clock)
@@ -45,8 +46,9 @@ class Scheduler:
             job.future.set_result([])
             return job.future
         with self._lock:
+            job.last_turn = self._turn
             self._jobs.add(job)
-            heapq.heappush(self._waiting, (0, next(self._order), job))
+            self._waiting.append(job)
         for _ in range(-(-len(windows) // self._engine.batch_size)):
             self._threads.submit(self._read_next)
         return job.future
@@ -54,11 +56,13 @@ class Scheduler:
     def wait_s(self, tokens: int) -> float:
         """Return in how many seconds a request of so many tokens would be read, if it came now.
 
-        Each other request gets as many tokens meanwhile, or all that it has left. 0 before anything was measured.
+        As the one that has had least it gets every other window at least, until the others have had as many tokens or
+        are read. 0 before anything was measured.
         """
         with self._lock:
-            ahead = sum(min(job.unread_tokens, tokens) for job in self._jobs if not job.future.done())
-            return self._speed.seconds(ahead + tokens)
+            unread = [job.unread_tokens for job in self._jobs if not job.future.done()]
+            fair = tokens + sum(min(other, tokens) for other in unread)
+            return self._speed.seconds(min(2 * fair, tokens + sum(unread)))
 
     def backlog_s(self) -> float:
         """Return in how many seconds all that was submitted will be read."""
@@ -91,14 +95,23 @@ class Scheduler:
         """Return the jobs and windows of the next batch."""
         batch: list[tuple[_Job, int]] = []
         while self._waiting and len(batch) < self._engine.batch_size:
-            begun, order, job = heapq.heappop(self._waiting)
+            job = self._next_job()
             if job.future.done():  # cancelled, or failed in another window
+                self._waiting.remove(job)
                 self._jobs.discard(job)
                 continue
-            batch.append((job, job.order[begun]))
-            if begun + 1 < len(job.windows):
-                heapq.heappush(self._waiting, (begun + 1, order, job))
+            batch.append((job, job.order[job.begun]))
+            self._turn += 1
+            job.begun, job.last_turn = job.begun + 1, self._turn
+            if job.begun == len(job.windows):
+                self._waiting.remove(job)
         return batch
+
+    def _next_job(self) -> _Job:
+        """Return the job that has had the fewest windows and, in every other turn, the one that has waited longest."""
+        if self._turn % 2:
+            return min(self._waiting, key=lambda job: job.last_turn)
+        return min(self._waiting, key=lambda job: job.begun)
 
 
 class _Job:
@@ -108,6 +121,7 @@ class _Job:
         self.windows = windows
         self.order = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
         self.unread_tokens = sum(map(len, windows))
+        self.begun, self.last_turn = 0, 0
         self.future: Future[list[Logits]] = Future()
         self._ended = False
         self._logits: dict[int, Logits] = {}
