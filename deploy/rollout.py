@@ -150,15 +150,17 @@ class Rollout:
                 self._make_room(deployment)
                 stuck = Lasting()
             self._keep_the_least(wanted)
-            failure = progress.failure(deployment) or next(filter(None, map(evidence.trouble, pods)), None)
+            broken = next(filter(None, map(evidence.trouble, pods)), None)
+            failure = broken or progress.failure(deployment)
             problem = None
             if trouble.seconds(failure is not None) >= self._grace_s and failure is not None:
                 problem = f"can't be rolled out: {failure}"
             elif time.monotonic() > deadline:
                 problem = f"is not rolled out after {self._settings.rollout_deadline_s} s ({now})"
             if problem is not None:
-                hint = f"; {fit}: {self._no_room()}" if fit.waiting else ""
-                raise RolloutFailed(f"{self._what} {problem}{hint}{evidence.collect(self._cluster, deployment, pods)}")
+                lacking = f"; {fit}: {self._no_room()}" if fit.waiting and broken is None else ""
+                facts = evidence.collect(self._cluster, deployment, pods)
+                raise RolloutFailed(f"{self._what} {problem}{lacking}{facts}")
             time.sleep(self._poll_s)
 
     def ask(self) -> dict[str, Any]:

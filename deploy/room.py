@@ -76,7 +76,8 @@ def unschedulable(pod: dict[str, Any]) -> str | None:
             "False",
             "Unschedulable",
         ):
-            return str(condition.get("message") or "no node has room")
+            message = str(condition.get("message") or "no node has room")
+            return message.partition(". ")[0]  # after it: what was tried to make room
     return None
 
 

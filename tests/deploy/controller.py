@@ -85,7 +85,9 @@ class Controller:
                 pod["spec"]["nodeName"] = "node"
                 pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "True"}]
             else:
-                why = {"reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}
+                tried = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+                message = f"0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, {tried}"
+                why = {"reason": "Unschedulable", "message": message}
                 pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False"} | why]
 
     def _sets(self, deployment: Object) -> tuple[Object, list[Object]]:
