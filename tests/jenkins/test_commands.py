@@ -100,7 +100,9 @@ def test_the_configuration_holds_no_secret_and_its_variables_are_documented():
 
 def test_every_step_has_its_plugin():
     lines = (ROOT / "deploy/jenkins/plugins.txt").read_text().splitlines()
-    plugins = {line.split()[0] for line in lines if not line.startswith("#")}
+    pinned = [line.split()[0].partition(":") for line in lines if not line.startswith("#")]
+    assert all(version for _, _, version in pinned)
+    plugins = {name for name, _, _ in pinned}
     steps = {
         *{"emailext": "email-ext", "cleanWs": "ws-cleanup", "junit": "junit", "timestamps": "timestamper"}.items(),
         *{"githubPush": "github", "scmGit": "git", "credentials": "credentials-binding"}.items(),
