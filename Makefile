@@ -3,8 +3,8 @@
 # The first of these that runs and is of a supported version.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo $$python && break; done)
-# cpu, or cuda for what the configured package indexes have: on Linux gigabytes of CUDA.
-TORCH ?= cpu
+# cpu, or cuda for what the configured package indexes have: on Linux gigabytes of CUDA. What is installed stays.
+TORCH ?= $(or $(patsubst .venv/.torch-%,%,$(firstword $(wildcard .venv/.torch-*))),cpu)
 TORCH_INDEX_URL ?= https://download.pytorch.org/whl/cpu
 PORT ?= 5000
 LOAD_USERS ?= 40
@@ -21,7 +21,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/.created:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found; set PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -29,17 +29,11 @@ help: ## list the targets
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-# Installs the torch that a list of requirements pins: $(call install-torch,ENVIRONMENT,REQUIREMENTS). torch's own index
-# has a build for the CPU; where that is out of reach, the configured package indexes have to do.
-define install-torch
-@torch=$$(grep '^torch==' $(2)); pip="$(1)/bin/pip install --quiet --disable-pip-version-check --no-deps"; \
-if [ "$(TORCH)" = cuda ]; then $$pip --force-reinstall "$$torch"; else \
-	$$pip --retries 0 --timeout 5 --index-url "$(TORCH_INDEX_URL)" "$$torch" 2> /dev/null || { \
-		echo "$(TORCH_INDEX_URL) is out of reach: $$torch comes from the configured package indexes, on Linux maybe with gigabytes of CUDA" >&2; \
-		$$pip "$$torch"; }; fi
-endef
+# $(call install-torch,ENVIRONMENT,REQUIREMENTS)
+install-torch = $(1)/bin/python requirements/install_torch.py $(2) --build "$(TORCH)" --index-url "$(TORCH_INDEX_URL)"
 
 .venv/.torch-$(TORCH): requirements/train.txt | .venv/.created
+	@if [ -e .venv/.torch-cuda ]; then $(BIN)/pip uninstall --quiet --yes torch; fi
 	$(call install-torch,.venv,$<)
 	@rm -f .venv/.torch-* && touch $@
 
@@ -73,7 +67,7 @@ train: .venv/.train ## train the default model and store it in $BENTOML_HOME
 
 # Not a file's target: make can't have a file whose path holds a space.
 .PHONY: stored
-stored: .venv/.train
+stored: .venv/.train ## train the default model if none is stored
 	@test -e "$$BENTOML_HOME/models/$(MODEL)/latest" || $(BIN)/python -m training train --overwrite
 
 .PHONY: serve
@@ -112,6 +106,10 @@ format: .venv/.dev ## let ruff rewrite what it can
 .PHONY: test
 test: .venv/.dev ## run every test; trains the default model once
 	$(BIN)/python -m pytest
+
+.PHONY: test-pythons
+test-pythons: .venv/.dev ## run the tests of what serves, deploys and puts load on every other Python, 3.11 to 3.13, that is found
+	$(BIN)/python -m tests.pythons
 
 .PHONY: image-test
 image-test: .venv/.dev ## build the image without Docker and ask it questions; as root, with the tools that it names
@@ -155,4 +153,4 @@ lock: ## pin requirements/*.txt anew from requirements/*.in
 
 .PHONY: clean
 clean: ## remove what can be made again; the model store stays
-	rm -rf build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build runs .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "BENTOML_DO_NOT_TRACK": "True"}
 from deploy import patience
 from deploy.cluster import Cluster
 from deploy.settings import ESTABLISHED
+from tests import tiny
 from tests.deploy import api as apis
 from tests.servers import serve
 from training import base
@@ -38,35 +39,28 @@ def tokenizer_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory, tokenizer_file) -> Path:
+def tiny_base(tmp_path_factory) -> Path:
     """A random BERT of one layer with the real vocabulary: real code paths in milliseconds."""
-    import torch
-    from transformers import BertConfig, BertForQuestionAnswering
-
-    folder = tmp_path_factory.mktemp("tiny-base")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=30522, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
-    BertForQuestionAnswering(config).save_pretrained(folder)
-    shutil.copy(tokenizer_file, folder)
-    return folder
+    pytest.importorskip("torch", reason="trains a network, and torch is not installed")
+    return tiny.make_base(tmp_path_factory.mktemp("tiny-base"))
 
 
 @pytest.fixture(scope="session")
 def tiny_settings(tiny_base) -> list[str]:
     """Flags of `python -m training train` for a run of seconds, whose model the gate lets through."""
-    run = ["--base-model", str(tiny_base), "--epochs", "1", "--max-examples", "32", "--batch-size", "16"]
-    return [*run, "--min-f1", "*=0", "--min-served-ratio", "0", "--max-calibration-error", "1"]
+    return tiny.flags(tiny_base)
 
 
 @pytest.fixture(scope="session")
-def tiny_store(tmp_path_factory, tiny_settings) -> Path:
-    """A BENTOML_HOME with `extractive-qa:<version>`, made by the real training command."""
-    from tests.commands import training_command
+def tiny_store(tmp_path_factory, request) -> Path:
+    """A BENTOML_HOME with `extractive-qa:<version>`, made by the real training command.
 
+    An interpreter without torch is handed one that another made, as TESTS_STORE (`make test-pythons`).
+    """
     home = tmp_path_factory.mktemp("tiny-bentoml")
-    training_command("train", *tiny_settings, "--output-dir", str(home / "run"), home=home)
+    if handed := os.environ.get("TESTS_STORE"):
+        return Path(shutil.copytree(handed, home, dirs_exist_ok=True))
+    tiny.make_store(home, request.getfixturevalue("tiny_base"))
     return home
 
 

@@ -3,14 +3,14 @@ from concurrent.futures import ThreadPoolExecutor
 import bentoml
 import numpy as np
 import pytest
-import torch
-from transformers import AutoModelForQuestionAnswering
 
 from bento_service import artifact
 from bento_service.reading import gpu
 from bento_service.reading.engines import TorchEngine
 from bento_service.reading.reader import Query, Reader
 from bento_service.reading.tokenization import TextTokenizer
+
+torch = pytest.importorskip("torch", reason="a GPU is used by torch, which is not installed")
 
 TAG = bentoml.Tag("extractive-qa", "some-version")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use is at hand")
@@ -32,6 +32,8 @@ def checkpoint(tiny_store):
 @needs_cuda
 def test_half_precision_says_what_full_precision_says(checkpoint, tiny_model):
     tokenizer, settings = TextTokenizer.from_file(checkpoint / artifact.TOKENIZER), artifact.load(tiny_model).settings
+    from transformers import AutoModelForQuestionAnswering
+
     full = Reader(tokenizer, TorchEngine(AutoModelForQuestionAnswering.from_pretrained(checkpoint)), settings)
     half = Reader(tokenizer, gpu.half_precision(checkpoint), settings)
     queries = [Query("Who came?", f"In {year} Ada came to Paris. " * (year % 40)) for year in range(1801, 1830)]
