@@ -111,6 +111,10 @@ test: .venv/.dev ## run every test; trains the default model once
 test-pythons: .venv/.dev ## run the tests of what serves, deploys and puts load on every other Python, 3.11 to 3.13, that is found
 	$(BIN)/python -m tests.pythons
 
+.PHONY: walk
+walk: .venv/.dev ## type the commands of the pages in a fresh clone, with a new home; 20 minutes
+	$(BIN)/python -m pytest -p tests.walk.plugin -m walk -o timeout=1800 --capture=no README.md CONTRIBUTING.md docs tests/walk
+
 .PHONY: image-test
 image-test: .venv/.dev ## build the image without Docker and ask it questions; as root, with the tools that it names
 	$(BIN)/python -m pytest -m image tests/image
@@ -127,8 +131,12 @@ e2e: .venv/.dev ## deploy to the cluster that KUBECONFIG names, in namespaces of
 structure: ## check that the parts are there that every stage of the pipeline works with
 	@for part in $(PARTS); do test -e $$part || { echo "missing: $$part; is this a whole checkout?" >&2; exit 1; }; done
 
+.PHONY: cluster
+cluster: ## check that a cluster is named
+	@kubeconfig="$${KUBECONFIG:-$$HOME/.kube/config}"; test -e "$${kubeconfig%%:*}" -o -n "$$KUBERNETES_SERVICE_HOST" || { echo "no cluster: set KUBECONFIG to the file that names one" >&2; exit 1; }
+
 .PHONY: pipeline
-pipeline: structure lint ## what Jenkinsfile does on a push, by hand: all stages on the cluster that KUBECONFIG names
+pipeline: structure cluster lint ## what Jenkinsfile does on a push, by hand: all stages on the cluster that KUBECONFIG names
 	$(MAKE) test PYTEST_ADDOPTS=--junitxml=runs/junit/tests.xml
 	$(BIN)/python -m deploy render --folder runs/manifests
 	$(BIN)/python -m deploy secret

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type exists."""
+"""What the README says of versions, variables and routes; tests/walk types its commands."""
 
 import json
 import re
@@ -7,47 +7,15 @@ import subprocess
 import tomllib
 from typing import Any
 
-import pytest
-
 from bento_service.schema import EXAMPLE_REQUEST, VERSION
 from bento_service.service import ExtractiveQA
 from bento_service.settings import Settings
-from deploy.__main__ import _parser as deploying
 from deploy.credentials import PASSWORD, USERNAME
-from loadtest.__main__ import _parser as loading
 from tests.commands import ROOT
-from training.__main__ import _parser
+from tests.walk import pages
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-COMMANDS = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
-
-
-def test_there_are_commands():
-    assert len(COMMANDS) > 5
-
-
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
-def test_make_knows_every_target(command):
-    subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
-
-
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m training" in c and "--help" not in c])
-def test_training_takes_every_flag(command):
-    words = shlex.split(command)
-    _parser().parse_args(words[words.index("training") + 1 :])
-
-
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m deploy" in c and "--help" not in c])
-def test_deploy_takes_every_flag(command):
-    words = shlex.split(command)
-    deploying().parse_args(words[words.index("deploy") + 1 :])
-
-
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "-m loadtest" in c])
-def test_loadtest_takes_every_flag(command):
-    words = shlex.split(command)
-    loading().parse_args(words[words.index("loadtest") + 1 :])
+COMMANDS = pages.commands()
 
 
 def test_the_curl_asks_the_contracts_example():

@@ -1,0 +1,36 @@
+"""Each target of make that a page names, typed as the first thing after nothing but `make serve`."""
+
+import pytest
+
+from tests.walk import pages
+from tests.walk.plan import Outcome
+
+pytestmark = pytest.mark.walk
+
+COLLECT = {"PYTEST_ADDOPTS": "--collect-only -q"}
+SHORT = {"COMPARE_FLAGS": "--seconds 2 --rounds 1 --soak 200"}
+NO_CLUSTER = "set KUBECONFIG to the file that names one"
+FIRST = {
+    "bento": (Outcome(files=["build/bento.tar.gz"]), {}),
+    "compare": (Outcome(files=["runs/loadtest/compare.json"]), SHORT),
+    "e2e": (Outcome(shows=[NO_CLUSTER]), {}),
+    "help": (Outcome(shows=["serve"]), {}),
+    "image-test": (Outcome(shows=["tests/image/test_image.py"]), COLLECT),
+    "jenkins-test": (Outcome(shows=["tests/jenkins/test_walk.py"]), COLLECT),
+    "lint": (Outcome(shows=["Success: no issues found"]), {}),
+    "pipeline": (Outcome(exit=[2], shows=[NO_CLUSTER]), {}),
+    "structure": (Outcome(), {}),
+    "test": (Outcome(shows=["tests/bento_service/test_service.py"]), COLLECT),
+    "tools": (Outcome(), {}),
+}
+"""What comes of each target. The tests themselves, and those of the image, are run by .ci/run."""
+CI = {"test-pythons", "walk"}
+"""`.ci/run` types them; they need no more than `make test` does."""
+TARGETS = sorted({c.split()[1] for c in pages.commands() if c.startswith("make ")} - {"serve"} - CI)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_works_as_the_first_one(walk, target):
+    outcome, variables = FIRST[target]
+    walk.as_after_serve()
+    walk.type(f"make {target}", outcome, **variables)
