@@ -32,7 +32,7 @@ def capacity(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
 def _replicas(fit: int, settings: Settings) -> Finding:
     """Compare what fits with what the HPA may want and with what a rollout takes: its new pods come before old ones go.
 
-    At as many replicas as fit, no new pod could be scheduled and no old one be ended.
+    At as many replicas as fit, no new pod can be scheduled before an old one is ended (see `room`).
     """
     surge, least, most = _surge(settings), settings.min_replicas, settings.max_replicas
     pods = f"pods of {settings.cpu_request} CPU and {settings.memory_request}"
@@ -43,8 +43,8 @@ def _replicas(fit: int, settings: Settings) -> Finding:
         return error(f"{fit} {pods} fit, and a rollout of min_replicas {least} takes {least + surge}", remedy)
     if fit < most + surge:
         said = f"{fit} {pods} fit, and a rollout at max_replicas {most} takes {most + surge}"
-        waits = f"it can't go on while the HPA wants more than {fit - surge}"
-        return warning(f"{said}: {waits}", f"add nodes, or set max_replicas to {fit - surge}")
+        fewer = f"while the HPA wants more than {fit - surge}, it ends old pods before new ones are ready"
+        return warning(f"{said}: {fewer}", f"add nodes, or set max_replicas to {fit - surge}")
     return ok(f"{most} {pods} fit, and the {surge} more that a rollout takes")
 
 

@@ -94,7 +94,7 @@ def test_what_is_recommended_is_enough(ready, cluster):
     """Eight fit: at eight replicas a rollout's ninth pod has no room, at seven it has."""
     node(ready, "one", "2", "32Gi")
     finding = next(f for f in preflight(cluster, HUB) if f.check == "capacity")
-    assert finding.said.endswith("it can't go on while the HPA wants more than 7")
+    assert finding.said.endswith("while the HPA wants more than 7, it ends old pods before new ones are ready")
     assert finding.remedy == "add nodes, or set max_replicas to 7"
     for most, level in ((8, Level.WARNING), (7, Level.OK)):
         chosen = HUB.model_copy(update={"max_replicas": most})
