@@ -150,11 +150,14 @@ pipeline: structure cluster lint ## what Jenkinsfile does on a push, by hand: al
 	$(BIN)/python -m deploy status
 	$(BIN)/python -m loadtest autoscale --users "$(LOAD_USERS)" --max-p95-ms "$(MAX_P95_MS)"
 
+# What one list names stands in the others too: without these constraints a newer release of it would contradict them.
 .PHONY: lock
 lock: ## pin requirements/*.txt anew from requirements/*.in
+	mkdir -p build && cat requirements/*.in | grep -oE '^[A-Za-z0-9_.-]+==[^ ]+' > build/lock.txt
 	for set in serve train loadtest deploy dev; do \
 		rm -rf build/lock && $(PYTHON) -m venv build/lock && \
-		build/lock/bin/pip install --quiet -r requirements/$$set.in && \
+		case $$set in train | dev) $(call install-torch,build/lock,requirements/train.in) ;; esac && \
+		build/lock/bin/pip install --quiet -r requirements/$$set.in -c build/lock.txt && \
 		{ echo "# Made by \`make lock\` from $$set.in."; build/lock/bin/pip freeze | sed 's/+cpu$$//'; } \
 			> requirements/$$set.txt || exit 1; \
 	done
