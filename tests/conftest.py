@@ -18,7 +18,7 @@ from deploy.settings import ESTABLISHED
 from tests import tiny
 from tests.deploy import api as apis
 from tests.servers import serve
-from training import base
+from training.network import base
 
 REQUEST_S = 30
 """A request that takes longer hangs (s)."""

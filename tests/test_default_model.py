@@ -8,7 +8,7 @@ import pytest
 from bento_service.schema import EXAMPLE_REQUEST
 from tests.commands import training_command
 from tests.servers import serve
-from training import pretrained
+from training.network import pretrained
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.commands import training_command
-from training import base
+from training.network import base
 
 
 def make_base(folder: Path) -> Path:

@@ -178,7 +178,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from bento_service import artifact
     from bento_service.reading.engines import TorchEngine
     from bento_service.reading.reader import Reader
-    from training import data, evaluate, slices, store
+    from training import data, store
+    from training.measure import evaluate, slices
 
     tag, folder = store.find(options.tag)
     examples = [e for e in data.load(options.data) if e.answers or not options.answerable]
@@ -199,14 +200,15 @@ def _evaluate(options: argparse.Namespace) -> None:
     precision = "float32" if options.full_precision else "int8"
     print(json.dumps({"model": tag, "precision": precision, **report}, indent=2, ensure_ascii=False))
     if options.diagram is not None:
-        from training import diagram
+        from training.measure import diagram
 
         diagram.draw(report["confidence"], options.diagram, title=f"{tag}, {precision}")
 
 
 def _label(options: argparse.Namespace) -> None:
     from bento_service import artifact
-    from training import data, labels, store
+    from training import data, store
+    from training.prepare import labels
 
     tag, folder = store.find(options.tag)
     examples = data.load(options.data)
@@ -255,9 +257,9 @@ def _promote(options: argparse.Namespace) -> None:
 
 
 def _package(options: argparse.Namespace) -> None:
-    from training import bento
+    from training import package
 
-    _say_tag(options, bento.build(options.context))
+    _say_tag(options, package.build(options.context))
 
 
 def _say_tag(options: argparse.Namespace, tag: str) -> None:
@@ -268,18 +270,20 @@ def _say_tag(options: argparse.Namespace, tag: str) -> None:
 
 def _race(options: argparse.Namespace) -> None:
     from bento_service import artifact
-    from training import data, export, race, store
+    from training import data, store
+    from training.export import graph, race
 
     tag, folder = store.find(options.tag)
     settings = artifact.load(folder).settings
     model, tokenizer = _checkpoint(tag)
     examples = [example for example in data.load(options.data) if example.answers]
-    rows = export.calibration_rows(data.load(options.calibration), tokenizer, settings)
+    rows = graph.calibration_rows(data.load(options.calibration), tokenizer, settings)
     print(race.table(race.race(model, tokenizer, settings, examples, rows)))
 
 
 def _ship(options: argparse.Namespace) -> None:
-    from training import base, pipeline, pretrained
+    from training import pipeline
+    from training.network import base, pretrained
 
     runs = [(run / pipeline.CHECKPOINT, run / pipeline.SERVED) for run in options.run]
     size = pretrained.ship(runs, base.find(base.MINILM))

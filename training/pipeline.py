@@ -12,15 +12,17 @@ from bento_service import artifact
 from bento_service.reading.engines import TorchEngine
 from bento_service.reading.reader import Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
-from training import base as base_models
-from training import data, gate, labels, negatives, store
+from training import data, store
 from training.errors import SettingsError
-from training.evaluate import Gain, Readings, figures, gain, predict, read, say
-from training.export import calibration_rows, export
-from training.fit import calibration_errors, fit
-from training.metrics import summary
+from training.export.graph import calibration_rows, export
+from training.measure import gate
+from training.measure.evaluate import Gain, Readings, figures, gain, predict, read, say
+from training.measure.fit import calibration_errors, fit
+from training.measure.metrics import summary
+from training.network import base as base_models
+from training.network.train import fine_tune, finish, prepare_folder
+from training.prepare import labels, negatives
 from training.provenance import changes, provenance
-from training.train import fine_tune, finish, prepare_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

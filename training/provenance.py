@@ -12,8 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training import base as base_models
-from training import data, labels, pretrained
+from training import data
+from training.network import base as base_models
+from training.network import pretrained
+from training.prepare import labels
 
 if TYPE_CHECKING:
     from training.config import TrainSettings

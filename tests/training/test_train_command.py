@@ -11,7 +11,8 @@ import yaml
 
 from bento_service import artifact
 from tests.commands import ROOT, training_command
-from training import data, labels
+from training import data
+from training.prepare import labels
 
 
 def stored_files(home):
@@ -72,7 +73,7 @@ def test_negatives_are_constructed_and_soft_labels_are_learnt(tmp_path, tiny_set
     labels.write(soft, {"model": "teacher:1"}, reader, data.load(["sample:train"]))
     flags = [*tiny_settings, "--negatives", "0.5", "--dev-data", "--dev-fraction", "0.05", "--labels", str(soft)]
     done = training_command("train", *flags, "--output-dir", str(tmp_path / "run"), home=tmp_path)
-    assert "INFO training.train: 32 questions have soft labels" in done.stderr
+    assert "INFO training.network.train: 32 questions have soft labels" in done.stderr
     served = tmp_path / "run" / "served"
     metrics = json.loads((served / "metrics.json").read_text())
     assert metrics["constructed"]["overall"]["NoAns_total"] > 0

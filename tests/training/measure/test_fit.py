@@ -1,0 +1,47 @@
+"""Hand-made logits whose true chances are known, so that the settings which make them true are known too."""
+
+import pytest
+
+from tests.readings import SETTINGS, reading
+from training.measure.fit import calibration_errors, fit
+
+
+def readings(scale, count=80):
+    """Of four answers at odds of 3 to 1, three are right."""
+    return [reading(i, odds=3, gold="bb" if i % 4 == 0 else "aa", scale=scale) for i in range(count)]
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 2.0])
+def test_the_temperature_undoes_what_makes_scores_too_great_or_too_small(scale):
+    made = readings(scale, count=160)
+    fitted = fit(made, SETTINGS)
+    assert fitted.temperature == 1 if scale == 1 else min(scale, 1) < fitted.temperature < max(scale, 1)
+    true, said, unfitted = (
+        sum(reading.answers(settings)[0].confidence for _, reading in made) / len(made)
+        for settings in (SETTINGS.model_copy(update={"temperature": scale}), fitted, SETTINGS)
+    )
+    assert true == pytest.approx(0.75, abs=0.001)
+    assert abs(said - true) <= 0.7 * abs(unfitted - true)
+
+
+def test_the_calibration_error_after_fitting_is_that_of_unseen_questions():
+    errors = calibration_errors(readings(2.0, count=320), SETTINGS)
+    # Odds of 3 ** 2 = 9 mean a confidence of 0.9 where 3 of 4 are right.
+    assert errors["before"] == pytest.approx(0.15, abs=0.001)
+    assert errors["after"] < 0.1
+
+
+def test_the_threshold_parts_the_answerable_from_the_rest():
+    # Best span 0 + 0 either way (odds of 1); null scores -4 where there is an answer, +6 where there is none.
+    some = [reading(i, odds=1, gold="aa" if i % 2 else "", null=-2.0 if i % 2 else 3.0) for i in range(10)]
+    assert fit(some, SETTINGS).null_score_diff_threshold == pytest.approx(1.0)
+
+
+def test_without_unanswerable_questions_the_threshold_stays():
+    settings = SETTINGS.model_copy(update={"null_score_diff_threshold": 2.5})
+    assert fit(readings(1.0), settings).null_score_diff_threshold == 2.5
+
+
+def test_nothing_to_fit_changes_nothing():
+    assert fit([], SETTINGS) == SETTINGS
+    assert calibration_errors([], SETTINGS) == {}

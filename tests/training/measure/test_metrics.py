@@ -1,0 +1,53 @@
+import pytest
+
+from training.measure.metrics import Scored, exact, f1, normalise, score, summary
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("The  Eiffel Tower!", "eiffel tower"),
+        ("an apple a day", "apple day"),
+        ("U.S.A.", "usa"),
+        ("theatre", "theatre"),
+        ("½ — “quoted”", "½ — “quoted”"),  # only ASCII punctuation goes, as in the official script
+        ("the", ""),
+    ],
+)
+def test_normalisation_is_the_official_one(text, normal):
+    assert normalise(text) == normal
+
+
+def test_f1_is_the_overlap_of_words():
+    # 2 common words of 3 predicted and 2 expected: precision 2/3, recall 1, F1 = 2 * 2 / 5.
+    assert f1("in the year 1843 Ada", "1843 Ada") == pytest.approx(2 * 2 / (4 + 2))
+    assert f1("Paris", "London") == 0
+    assert f1("to be to", "to be or") == pytest.approx(2 * 2 / 6)
+    assert exact("the Paris", "Paris!") == 1
+
+
+def test_the_best_annotator_counts():
+    assert score("Paris", ["in Paris", "Paris", "London"]) == (1.0, 1.0)
+
+
+def test_only_an_empty_answer_is_right_when_there_is_none():
+    assert score("", []) == (1.0, 1.0)
+    assert score("Paris", []) == (0.0, 0.0)
+    assert score("", ["Paris"]) == (0.0, 0.0)
+
+
+def test_golds_that_normalise_to_nothing_are_passed_over():
+    assert score("Paris", ["the", "Paris"]) == (1.0, 1.0)
+    assert score("", ["the"]) == (1.0, 1.0)
+
+
+def scored(answerable, exact_match, f1_score):
+    return Scored("1", "s", answerable, exact_match, f1_score)
+
+
+def test_summary_splits_only_where_there_are_unanswerable_questions():
+    answerable = [scored(True, 1, 1), scored(True, 0, 0.5)]
+    assert summary(answerable) == {"exact_match": 50, "f1": 75, "total": 2}
+    both = summary([*answerable, scored(False, 1, 1)])
+    assert both["exact_match"] == pytest.approx(66.667)
+    assert (both["HasAns_f1"], both["NoAns_f1"], both["NoAns_total"]) == (75, 100, 1)

@@ -1,0 +1,77 @@
+import resource
+
+import pytest
+import torch
+
+from bento_service.reading.tokenization import TextTokenizer
+from training import config, data
+from training.network import base, train
+from training.network.train import fine_tune, keep_freed_memory
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft reads it
+@pytest.mark.parametrize("adapter", ["none", "lora"])
+def test_a_run_results_in_a_mean_with_its_base_and_that_is_what_is_measured(tiny_base, tmp_path, adapter):
+    found = base.find(str(tiny_base))
+    tokenizer = TextTokenizer.from_file(tiny_base / "tokenizer.json")
+    examples = data.load(["sample:dev"])[:16]
+    flags = {"base_model": str(tiny_base), "adapter": adapter, "learning_rate": 0.01, "batch_size": 4, "epochs": 2}
+    results: dict[float, dict[str, torch.Tensor]] = {}
+    measured: list[dict[str, torch.Tensor]] = []
+    for share in (0, 0.25):
+        settings = config.load(None, {**flags, "base_share": share, "output_dir": tmp_path / str(share)})
+        measured.clear()
+
+        def measure(model):
+            measured.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+            return {"exact_match": 0.0, "f1": 0.0}
+
+        model, rows = fine_tune(settings, found, tokenizer, examples, measure)
+        results[share] = model.state_dict()
+        assert len(rows) == len(measured) == 2
+        assert not torch.equal(measured[0]["qa_outputs.weight"], measured[1]["qa_outputs.weight"])
+        for name, tensor in results[share].items():
+            assert torch.equal(tensor, measured[-1][name]), name
+    start = base.load(found, config.TrainSettings()).state_dict()
+    assert start.keys() == results[0].keys() == results[0.25].keys()
+    moved = {name for name in start if not torch.equal(start[name], results[0][name])}
+    assert any("attention" in name for name in moved)
+    for name, tensor in start.items():
+        torch.testing.assert_close(results[0.25][name], 0.75 * results[0][name] + 0.25 * tensor, msg=name)
+        assert name in moved or torch.equal(results[0.25][name], tensor), name
+
+
+def test_a_run_in_bfloat16_results_in_a_network_of_full_precision(tiny_base, tmp_path, monkeypatch):
+    found = base.find(str(tiny_base))
+    tokenizer = TextTokenizer.from_file(tiny_base / "tokenizer.json")
+    examples = data.load(["sample:dev"])[:16]
+    ids = torch.arange(1000, 1064)[None]
+    weights, measured = [], []
+    for in_bf16 in (False, True):  # every processor can compute in bfloat16, not all gain by it
+        monkeypatch.setattr(train, "multiplies_bf16", lambda in_bf16=in_bf16: in_bf16)
+        flags = {"base_model": str(tiny_base), "learning_rate": 0.001, "output_dir": tmp_path / str(in_bf16)}
+
+        def measure(model):
+            measured.append(model(input_ids=ids).start_logits)
+            return {"exact_match": 0.0, "f1": 0.0}
+
+        model, _ = fine_tune(config.load(None, flags), found, tokenizer, examples, measure)
+        weights.append(model.state_dict()["qa_outputs.weight"])
+        plain = base.load(found, config.TrainSettings()).eval()
+        plain.load_state_dict(model.state_dict())
+        expected = plain(input_ids=ids).start_logits
+        assert torch.equal(measured[-1], expected)
+        assert torch.equal(model(input_ids=ids).start_logits, expected)
+    assert not torch.equal(*weights)
+    torch.testing.assert_close(*weights, atol=1e-2, rtol=0)
+
+
+def test_freed_memory_is_there_for_the_next_tensors():
+    keep_freed_memory()
+    faults = []
+    for _ in range(20):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(16 << 20)  # 64 MiB: 16,384 pages
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    # What a tensor leaves can be too short for the next by its alignment, some times.
+    assert sum(faults[10:]) < 2 * 16384, faults

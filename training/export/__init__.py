@@ -1,0 +1,1 @@
+"""A network becomes the graph that is served: exported, quantised, narrowed, and raced against other engines."""

@@ -1,0 +1,120 @@
+"""A fine-tuned checkpoint to the int8 graph that is served."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from training import data
+from training.export import narrowing, quantization
+from training.export.attention import FUSED
+from training.prepare import features
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from bento_service.reading.reader import ReaderSettings
+    from bento_service.reading.tokenization import TextTokenizer
+    from training.data import Example
+
+OPSET = 20
+CALIBRATION_QUESTIONS = 64
+OUTPUTS = ("start_logits", "end_logits")
+
+
+def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the model as the int8 ONNX graph that is served. rows: some of `features.build`."""
+    int8(narrowing.narrow(model, rows), path, rows)
+
+
+def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the model as an int8 ONNX graph with free sequence length, for one window at a time.
+
+    Weights are 8-bit a channel; activations are quantised at run time. `reduce_range` keeps weights in 7 bits:
+    without it, sums of u8 x s8 products saturate on processors with AVX2 or AVX-512 but no VNNI, and answers change
+    (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). rows: as in `quantization.prepare`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        full = Path(scratch) / "full.onnx"
+        full_precision(quantization.prepare(model, rows), full)
+        quantize(full, path)
+
+
+def calibration_rows(
+    examples: list[Example], tokenizer: TextTokenizer, settings: ReaderSettings, *, seed: int = 17
+) -> list[dict[str, Any]]:
+    """Return windows of some questions, for the exporter to see how great the network's values get."""
+    chosen = data.draw(examples, CALIBRATION_QUESTIONS, seed)
+    return features.build(chosen, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
+
+
+def quantize(full: Path, path: Path) -> None:
+    """Quantise the matrix products of a graph: weights to 8 bits a channel, activations when it runs."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _quiet():
+        quantize_dynamic(
+            full,
+            path,
+            op_types_to_quantize=["MatMul"],  # "Gather" would squeeze the word embeddings into one scale
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+        )
+
+
+def full_precision(model: PreTrainedModel, path: Path, *, attention: str = FUSED) -> None:
+    """Write the model as an ONNX graph with free sequence length, for one window at a time.
+
+    attention: a name in `training.export.attention`; a family that does not take part keeps its own.
+    """
+
+    class Logits(torch.nn.Module):
+        """The network with plain tensors in and out; token types are dropped for models without them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = copy.deepcopy(model)
+            self.typed = getattr(model.config, "type_vocab_size", 0) > 1
+            self.model.set_attn_implementation(attention)
+
+        def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            types = {"token_type_ids": token_type_ids} if self.typed else {}
+            output = self.model(input_ids=input_ids, **types)
+            return output.start_logits, output.end_logits
+
+    free = {1: torch.export.Dim("sequence", min=2, max=512)}
+    ids = torch.ones(1, 16, dtype=torch.int64)
+    with _quiet():
+        torch.onnx.export(
+            Logits().eval(),
+            (ids, torch.zeros_like(ids)),
+            path,
+            input_names=features.INPUTS,
+            output_names=OUTPUTS,
+            dynamic_shapes=(free, free),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+            dynamo=True,
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back the exporters' notes to their own developers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)

@@ -1,0 +1,1 @@
+"""How good a model is: metrics, calibration, slices, and the gate before the store."""

@@ -1,0 +1,187 @@
+"""What a model is worth on any data source, through the very reader that serves `/answer`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from bento_service.errors import QuestionTooLong
+from bento_service.reading.reader import Answer, Query, Reader, ReaderSettings, Reading
+from training.data import Example
+from training.measure import calibration
+from training.measure.metrics import Scored, score, summary
+
+logger = logging.getLogger(__name__)
+
+BATCH = 32
+"""Questions handed to the reader at once."""
+
+RIGHT = 0.5
+"""An answer is right from this F1 on: what `confidence` is the probability of."""
+
+
+Readings = list[tuple[Example, Reading]]
+"""Each example with what the engine says of it: all that is left to do is arithmetic, under any reader settings.
+
+The queries in them force an answer; `predict` allows "no answer" where it is asked to.
+"""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of an example, and its exact match and F1."""
+
+    example: Example
+    answer: Answer
+    scored: Scored
+    null_score_diff: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is right, in the sense that its confidence is the probability of."""
+        return self.scored.f1 >= RIGHT
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one model's F1 is on average above another's on the same questions; all in points.
+
+    standard_error: of the mean of the questions' differences. over: the other's F1.
+    """
+
+    mean: float
+    standard_error: float
+    over: float
+
+
+def read(reader: Reader, examples: list[Example], *, progress: bool = False) -> Readings:
+    """Run the reader's engine over the examples; a question that is too long for a window reads as an empty one."""
+    readings: Readings = []
+    with tqdm(total=len(examples), desc="evaluate", unit="question", disable=not progress) as bar:
+        for first in range(0, len(examples), BATCH):
+            batch = examples[first : first + BATCH]
+            readings += zip(batch, _readings(reader, [Query(e.question, e.context) for e in batch]), strict=True)
+            bar.update(len(batch))
+    return readings
+
+
+def _readings(reader: Reader, queries: list[Query]) -> list[Reading]:
+    try:
+        return reader.read(queries)
+    except QuestionTooLong:
+        if len(queries) > 1:
+            return [reading for query in queries for reading in _readings(reader, [query])]
+        logger.warning("a question is too long for a window and counts as unanswered")
+        return reader.read([replace(queries[0], question="", context="")])
+
+
+def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bool) -> list[Prediction]:
+    """Decide each reading under the settings, and score what is said."""
+    predictions = []
+    for example, reading in readings:
+        reading = replace(reading, query=replace(reading.query, allow_no_answer=allow_no_answer))
+        decoded = reading.decode(settings)
+        (answer,) = reading.decide(decoded, settings)
+        exact, f1 = score(answer.text, [gold.text for gold in example.answers])
+        scored = Scored(example.id, example.source, bool(example.answers), exact, f1)
+        predictions.append(Prediction(example, answer, scored, decoded.null_score_diff))
+    return predictions
+
+
+def gain(of: list[Prediction], over: list[Prediction]) -> Gain:
+    """Compare two models' predictions of the same examples, at least one."""
+    f1, other = (100 * np.array([p.scored.f1 for p in predictions]) for predictions in (of, over))
+    difference = f1 - other
+    return Gain(float(difference.mean()), float(difference.std() / np.sqrt(len(difference))), float(other.mean()))
+
+
+def figures(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
+    """Return what a model is worth on some examples.
+
+    overall, sources: `metrics.summary` of what is said; "no answer" is allowed only when some of the examples have
+    none, as in SQuAD 2.0, while on data with answers throughout, as in SQuAD 1.1, a span must always be chosen.
+    confidence: `calibration.confidence` of what is said, and the calibration error without the fitted temperature.
+    forced, no_answer: only when some examples have no answer. forced has the same on the answerable ones alone, with
+    "no answer" not allowed; no_answer is `calibration.no_answer`.
+    """
+    said = say(readings, settings)
+    sources = dict.fromkeys(p.example.source for p in said)
+    report: dict[str, Any] = {
+        **_worth(said, say(readings, _unfitted(settings))),
+        "sources": {source: summary(p.scored for p in said if p.example.source == source) for source in sources},
+    }
+    answerable = [(example, reading) for example, reading in readings if example.answers]
+    if len(answerable) < len(readings):
+        if answerable:
+            report["forced"] = _worth(say(answerable, settings), say(answerable, _unfitted(settings)))
+        report["no_answer"] = calibration.no_answer(
+            np.array([p.null_score_diff for p in said]),
+            np.array([not p.answer.text for p in said]),
+            np.array([not p.example.answers for p in said]),
+        )
+    return report
+
+
+def say(readings: Readings, settings: ReaderSettings) -> list[Prediction]:
+    """Return the predictions that `figures` is about."""
+    return predict(readings, settings, allow_no_answer=any(not example.answers for example, _ in readings))
+
+
+def _worth(predictions: list[Prediction], unfitted: list[Prediction]) -> dict[str, Any]:
+    confidence = calibration.confidence(*_confidences(predictions))
+    confidence["unfitted_calibration_error"] = round(calibration.calibration_error(*_confidences(unfitted)), 4)
+    return {"overall": summary(p.scored for p in predictions), "confidence": confidence}
+
+
+def _confidences(predictions: list[Prediction]) -> tuple[calibration.Floats, calibration.Flags]:
+    return np.array([p.answer.confidence for p in predictions]), np.array([p.right for p in predictions])
+
+
+def _unfitted(settings: ReaderSettings) -> ReaderSettings:
+    return settings.model_copy(update={"temperature": 1.0})
+
+
+def table(report: dict[str, Any]) -> str:
+    """Lay out `figures` for a person: a line a source and group, then what confidence and "no answer" are worth."""
+    rows = list(_rows("overall", report["overall"]))
+    if len(report["sources"]) > 1:
+        rows += [row for name, metrics in report["sources"].items() for row in _rows(name, metrics)]
+    if "forced" in report:
+        rows += _rows("answerable, an answer forced", report["forced"]["overall"])
+    for name, groups in report.get("slices", {}).items():
+        rows += [row for value, metrics in groups.items() for row in _rows(f"{name}: {value}", metrics)]
+    width = max(len(row[0]) for row in rows)
+    lines = [f"{'':{width}}  questions  exact match     F1"]
+    lines += [f"{name:{width}}  {total:9d}  {em:11.2f}  {f1:5.2f}" for name, total, em, f1 in rows]
+    lines += _confidence_lines(report["confidence"])
+    if "no_answer" in report:
+        lines += [_no_answer_line(**report["no_answer"])]
+    return "\n".join(lines)
+
+
+def _confidence_lines(confidence: dict[str, Any]) -> list[str]:
+    covered = ", ".join(f"{100 * row['answered']:.0f} %: {100 * row['right']:.1f} %" for row in confidence["coverage"])
+    return [
+        f"right (F1 of at least {RIGHT}): {100 * confidence['right']:.1f} %; "
+        f"expected calibration error {confidence['calibration_error']:.3f}, "
+        f"{confidence['unfitted_calibration_error']:.3f} at temperature 1",
+        f"right among the most confident {covered}",
+    ]
+
+
+def _no_answer_line(NoAns_accuracy: float, HasAns_accuracy: float | None = None, roc_auc: float | None = None) -> str:  # noqa: N803  # as SQuAD 2.0 names them
+    line = f'"no answer" is said of {NoAns_accuracy:.1f} % of the unanswerable questions'
+    if HasAns_accuracy is None:
+        return line
+    return f"{line} and {100 - HasAns_accuracy:.1f} % of the answerable; ROC AUC of the null score {roc_auc:.3f}"
+
+
+def _rows(name: str, metrics: dict[str, float]) -> Iterable[tuple[str, int, float, float]]:
+    for prefix, label in (("", name), ("HasAns_", f"{name}, answerable"), ("NoAns_", f"{name}, unanswerable")):
+        if f"{prefix}total" in metrics:
+            yield label, int(metrics[f"{prefix}total"]), metrics[f"{prefix}exact_match"], metrics[f"{prefix}f1"]

