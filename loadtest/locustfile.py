@@ -2,7 +2,7 @@
 
 Works with the web UI, with `--headless`, and with `--master` and `--worker`. From the environment:
 
-QNA_LOAD_DATA     files in SQuAD JSON, separated by spaces (the embedded sample)
+QNA_LOAD_DATA     files in SQuAD JSON, separated by spaces and quoted as in a shell (the embedded sample)
 QNA_LOAD_WEIGHTS  how often each kind is asked (short=8,long=1,unanswerable=1)
 QNA_LOAD_SHAPE    a shape of loadtest/shapes.py, such as ramp:users=50,seconds=60 (what the UI or the flags say)
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def _weights(text: str) -> dict[str, int]:
 
 def _bodies() -> list[tuple[str, dict[str, Any]]]:
     """Return kinds and requests, each kind as often as its weight says."""
-    paths = [Path(word) for word in os.environ.get("QNA_LOAD_DATA", "").split()] or questions.SAMPLE
+    paths = [Path(word) for word in shlex.split(os.environ.get("QNA_LOAD_DATA", ""))] or questions.SAMPLE
     kinds = questions.kinds(paths)
     weights = _weights(os.environ.get("QNA_LOAD_WEIGHTS", ""))
     drawn = random.Random(3)  # noqa: S311  # no secret

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -102,7 +103,7 @@ def swarm(host: str, log: Path, workers: int = 1, data: tuple[Path, ...] = ()) -
     port = processes.free_port()
     words = ["-f", LOCUSTFILE, "--host", host, "--web-host", "127.0.0.1", "--web-port", str(port)]
     words += ["--processes", str(workers)] if workers > 1 else []
-    env = {"QNA_LOAD_SHAPE": ""} | ({"QNA_LOAD_DATA": " ".join(map(str, data))} if data else {})
+    env = {"QNA_LOAD_SHAPE": ""} | ({"QNA_LOAD_DATA": shlex.join(map(str, data))} if data else {})
     with processes.started([sys.executable, "-m", "locust", *words], log, cwd=ROOT, env=env) as process:
         running = Swarm(f"http://127.0.0.1:{port}", process, log)
         _wait(running, process)

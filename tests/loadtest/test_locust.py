@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,8 +70,12 @@ def liar():
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_run_with_thresholds_passes(server, tmp_path, capsys, workers):
-    """With two workers Locust is distributed: a master, and two processes that ask."""
+    """With two workers Locust is distributed: a master, and two processes that ask. The questions' path has a space."""
+    (tmp_path / "own questions").mkdir()
+    data = [shutil.copy(path, tmp_path / "own questions") for path in questions.SAMPLE]
     words = [
+        "--data",
+        *map(str, data),
         "--url",
         server.url,
         "--shape",
