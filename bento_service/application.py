@@ -58,7 +58,8 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
         # A question and a context need no threads of the tokenizer; they have the engine's cores.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         # Spans that go nowhere cost as much as the request. Who sets an exporter up sets this to false.
-        os.environ.setdefault("OTEL_SDK_DISABLED", "true")
+        if os.environ.setdefault("OTEL_SDK_DISABLED", "true") == "true":
+            self.config.setdefault("tracing", {})["excluded_urls"] = ".*"
         app = super().to_asgi(is_main)
         return FrontDoor(app, known_paths(app))
 
