@@ -118,10 +118,10 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _connect(chosen: Settings) -> Cluster:
     """Connect, to wait for an API server that goes away for a while as long as a rollout may take."""
-    return Cluster.connect(chosen.kube_context, patience_s=chosen.rollout_deadline_s, say=_say)
+    return Cluster.connect(chosen.kube_context, patience_s=chosen.rollout_deadline_s, report=_report)
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -156,30 +156,30 @@ def _preflight(options: argparse.Namespace, chosen: Settings) -> None:
 
 
 def _secret(options: argparse.Namespace, chosen: Settings) -> None:
-    made = credentials.secrets(chosen)
+    manifest = credentials.secrets(chosen)
     with Cluster.connect(chosen.kube_context) as cluster:
         apply.apply(cluster, render.objects(chosen, "namespaces"), lambda _: None)
-        for secret in made:
+        for secret in manifest:
             cluster.apply(secret, force=True)  # without a look at what was there
-    names = [describe(secret) for secret in made]
+    names = [describe(secret) for secret in manifest]
     _print(options, "\n".join(names) or "none is used", {"secrets": names})
 
 
 def _train(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
-        model = Pipeline(cluster, chosen, _say).train()
+        model = Pipeline(cluster, chosen, _report).train()
     _print(options, model, {"model": model})
 
 
 def _package(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
-        bento = Pipeline(cluster, chosen, _say).package()
+        bento = Pipeline(cluster, chosen, _report).package()
     _print(options, bento, {"bento": bento})
 
 
 def _build(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
-        pipeline = Pipeline(cluster, chosen, _say)
+        pipeline = Pipeline(cluster, chosen, _report)
         if options.image == "training":
             built = pipeline.training_image(if_changed=options.if_changed)
         else:
@@ -189,8 +189,8 @@ def _build(options: argparse.Namespace, chosen: Settings) -> None:
 
 def _verify(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
-        said = Pipeline(cluster, _pinned(chosen), _say).verify()
-    _print(options, status.verified(said), said)
+        report = Pipeline(cluster, _pinned(chosen), _report).verify()
+    _print(options, status.verified(report), report)
 
 
 def _pinned(chosen: Settings) -> Settings:
@@ -210,42 +210,42 @@ def _apply(options: argparse.Namespace, chosen: Settings) -> None:
     dry = options.dry_run is not None
     report: dict[str, Any] = {"image": chosen.serving_reference}
     with _connect(chosen) as cluster:
-        done = apply.apply(cluster, objects, _say, dry_run=dry, force=options.force_conflicts)
-        report["applied"] = [one._asdict() for one in done]
+        done = apply.apply(cluster, objects, _report, dry_run=dry, force=options.force_conflicts)
+        report["applied"] = [entry._asdict() for entry in done]
         if not dry:
-            report["answer"] = Rollout(cluster, chosen, _say).finish()
+            report["answer"] = Rollout(cluster, chosen, _report).finish()
     _print(options, chosen.serving_reference, report)
 
 
 def _rollback(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
-        image = Rollout(cluster, chosen, _say).back()
+        image = Rollout(cluster, chosen, _report).back()
     _print(options, image, {"image": image})
 
 
 def _load(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
-        Pipeline(cluster, chosen, _say).load()
+        Pipeline(cluster, chosen, _report).load()
     _print(options, "every answer was right", {"shape": chosen.load_shape})
 
 
 def _status(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
-        found = status.status(cluster, chosen)
-    _print(options, status.table(found), found)
+        state = status.status(cluster, chosen)
+    _print(options, status.table(state), state)
 
 
 def _delete(options: argparse.Namespace, chosen: Settings) -> None:
     objects = removal.removed(chosen, purge=options.purge)
     if options.dry_run:
-        _print(options, "\n".join(map(describe, objects)), [describe(made) for made in objects])
+        _print(options, "\n".join(map(describe, objects)), [describe(manifest) for manifest in objects])
         return
     with _connect(chosen) as cluster:
         if not options.yes:
             _confirm(cluster, chosen, objects, purge=options.purge)
-        done = removal.remove(cluster, objects, _say)
+        done = removal.remove(cluster, objects, _report)
     if options.purge and chosen.storage_class is None:
-        _say(f"the trained models are still in {chosen.storage_path} of the node that trained; remove them there")
+        _report(f"the trained models are still in {chosen.storage_path} of the node that trained; remove them there")
     left = f", {len(done.left)} left for an administrator" if done.left else ""
     _print(options, f"{len(done.deleted)} objects deleted{left}", {"deleted": len(done.deleted), "left": done.left})
 
@@ -254,7 +254,7 @@ def _confirm(cluster: Cluster, chosen: Settings, objects: list[dict[str, Any]], 
     """Ask whoever sits at the terminal. Raises DeployError for any answer but yes, and where nobody sits."""
     models = ", with the claim and the volume of the trained models" if purge else ""
     places = f"{chosen.serving_namespace} and {chosen.training_namespace}"
-    _say(f"On {cluster.host}, this deletes {len(objects)} objects of {places}{models}")
+    _report(f"On {cluster.host}, this deletes {len(objects)} objects of {places}{models}")
     if not sys.stdin.isatty() or input("Type yes: ") != "yes":
         raise DeployError("nothing was deleted; give --yes to delete without being asked")
 

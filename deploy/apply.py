@@ -31,7 +31,7 @@ class Applied(NamedTuple):
 def apply(
     cluster: Cluster,
     objects: Iterable[dict[str, Any]],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     *,
     dry_run: bool = False,
     force: bool = False,
@@ -42,27 +42,27 @@ def apply(
     object that can't be applied; those before it stay, and a second run takes up from there.
     """
     done = []
-    for made in sorted(objects, key=rank):
+    for manifest in sorted(objects, key=rank):
         try:
-            action = _one(cluster, made, dry_run=dry_run, force=force)
+            action = _apply_one(cluster, manifest, dry_run=dry_run, force=force)
         except Refused as error:
-            if dry_run and error.status == 404 and made["kind"] != "Namespace" and "namespace" in str(error):
+            if dry_run and error.status == 404 and manifest["kind"] != "Namespace" and "namespace" in str(error):
                 action = "not checked: its namespace is not there yet"
             else:
                 raise
-        done.append(Applied(describe(made), action))
-        say(f"{describe(made)} {action}" + (" (dry run)" if dry_run else ""))
+        done.append(Applied(describe(manifest), action))
+        report(f"{describe(manifest)} {action}" + (" (dry run)" if dry_run else ""))
     return done
 
 
-def _one(cluster: Cluster, made: dict[str, Any], *, dry_run: bool, force: bool) -> str:
-    before = cluster.get(made["kind"], made["metadata"]["name"], made["metadata"].get("namespace"))
+def _apply_one(cluster: Cluster, manifest: dict[str, Any], *, dry_run: bool, force: bool) -> str:
+    before = cluster.get(manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace"))
     try:
-        after = cluster.apply(made, dry_run=dry_run, force=force)
+        after = cluster.apply(manifest, dry_run=dry_run, force=force)
     except Refused as error:
-        if error.status != 403 or made["kind"] not in ADMINISTRATORS or "being terminated" in str(error):
+        if error.status != 403 or manifest["kind"] not in ADMINISTRATORS or "being terminated" in str(error):
             raise
-        if (problem := obstacle(made, before)) is not None:
+        if (problem := obstacle(manifest, before)) is not None:
             raise Refused(f"{problem}; deploy with the settings that it was applied with, or {REMEDY}", 403) from error
         return "kept"
     if before is None:
@@ -71,19 +71,19 @@ def _one(cluster: Cluster, made: dict[str, Any], *, dry_run: bool, force: bool) 
     return "unchanged" if all(old[part] == new[part] for part in old.keys() & new.keys()) else "configured"
 
 
-def _content(found: dict[str, Any]) -> dict[str, Any]:
+def _content(present: dict[str, Any]) -> dict[str, Any]:
     """Return what an object says, without what the server counts and notes."""
-    about = {name: found["metadata"].get(name) for name in ("labels", "annotations")}
-    return {name: value for name, value in found.items() if name not in ("metadata", "status")} | {"metadata": about}
+    about = {name: present["metadata"].get(name) for name in ("labels", "annotations")}
+    return {name: value for name, value in present.items() if name not in ("metadata", "status")} | {"metadata": about}
 
 
-def obstacle(made: dict[str, Any], before: dict[str, Any] | None) -> str | None:
+def obstacle(manifest: dict[str, Any], before: dict[str, Any] | None) -> str | None:
     """Return why an object that may not be applied can't be kept as it is on the cluster; None when it can."""
     if before is None:
-        return f"{describe(made)} is not on the cluster, and these credentials may not create it"
-    if lines := differences(made, before):
+        return f"{describe(manifest)} is not on the cluster, and these credentials may not create it"
+    if lines := differences(manifest, before):
         return (
-            f"{describe(made)} is not what these settings make, and these credentials may not change it: "
+            f"{describe(manifest)} is not what these settings make, and these credentials may not change it: "
             f"{'; '.join(lines)}"
         )
     return None

@@ -38,9 +38,9 @@ class Autoscaler(NamedTuple):
     cpu_percent: int | None
 
     @classmethod
-    def of(cls, found: dict[str, Any]) -> Autoscaler:
+    def of(cls, manifest: dict[str, Any]) -> Autoscaler:
         """Read the object as the API has it."""
-        spec, state = found["spec"], found.get("status", {})
+        spec, state = manifest["spec"], manifest.get("status", {})
         current = [m["resource"]["current"] for m in state.get("currentMetrics") or [] if m.get("type") == "Resource"]
         return cls(
             minimum=spec["minReplicas"],

@@ -23,8 +23,8 @@ def capacity(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
         ("training", settings.train_cpu, settings.train_memory),
         ("build", settings.build_cpu, settings.build_memory),
     ):
-        wanted = (int(millicores(cpu_wanted)), whole_bytes(memory_wanted))
-        if not any(c >= wanted[0] and m >= wanted[1] for c, m in free):
+        needed = (int(millicores(cpu_wanted)), whole_bytes(memory_wanted))
+        if not any(c >= needed[0] and m >= needed[1] for c, m in free):
             remedy = f"free or add a node, or lower {run.removesuffix('ing')}_cpu and {run.removesuffix('ing')}_memory"
             yield error(f"no node has {cpu_wanted} CPU and {memory_wanted} left for the {run} Job", remedy)
 
@@ -42,15 +42,15 @@ def _replicas(fit: int, settings: Settings) -> Finding:
         remedy = "add nodes, or lower cpu_request, memory_request" + (" or min_replicas" if least > surge else "")
         return error(f"{fit} {pods} fit, and a rollout of min_replicas {least} takes {least + surge}", remedy)
     if fit < most + surge:
-        said = f"{fit} {pods} fit, and a rollout at max_replicas {most} takes {most + surge}"
+        message = f"{fit} {pods} fit, and a rollout at max_replicas {most} takes {most + surge}"
         fewer = f"while the HPA wants more than {fit - surge}, it ends old pods before new ones are ready"
-        return warning(f"{said}: {fewer}", f"add nodes, or set max_replicas to {fit - surge}")
+        return warning(f"{message}: {fewer}", f"add nodes, or set max_replicas to {fit - surge}")
     return ok(f"{most} {pods} fit, and the {surge} more that a rollout takes")
 
 
 def _surge(settings: Settings) -> int:
     """Return how many pods a rollout adds before it ends old ones."""
-    (deployment,) = (made for made in render.objects(settings, "serving") if made["kind"] == "Deployment")
+    (deployment,) = (manifest for manifest in render.objects(settings, "serving") if manifest["kind"] == "Deployment")
     return int(deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"])
 
 

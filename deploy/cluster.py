@@ -39,21 +39,21 @@ class Cluster:
     """
 
     def __init__(
-        self, api: client.ApiClient, *, patience_s: float = 0, say: Callable[[str], None] = lambda _: None
+        self, api: client.ApiClient, *, patience_s: float = 0, report: Callable[[str], None] = lambda _: None
     ) -> None:
-        self._api, self._patience_s, self._say = api, patience_s, say
+        self._api, self._patience_s, self._report = api, patience_s, report
         self._answered = False
 
     @classmethod
     def connect(
-        cls, context: str | None = None, *, patience_s: float = 0, say: Callable[[str], None] = lambda _: None
+        cls, context: str | None = None, *, patience_s: float = 0, report: Callable[[str], None] = lambda _: None
     ) -> Cluster:
         """Connect as KUBECONFIG (or ~/.kube/config) says, or with the token of the pod that this runs in.
 
-        patience_s: how long to wait for an API server that has answered before and no longer does. say: gets a line
+        patience_s: how long to wait for an API server that has answered before and no longer does. report: gets a line
         when that wait begins, and when it ends.
         """
-        return cls(client.ApiClient(kubeconfig.load(context)), patience_s=patience_s, say=say)
+        return cls(client.ApiClient(kubeconfig.load(context)), patience_s=patience_s, report=report)
 
     def __enter__(self) -> Cluster:
         return self
@@ -74,25 +74,25 @@ class Cluster:
         """Return what the API server says of its version."""
         what = "the API server's version could not be read"
         try:
-            found: dict[str, Any] = self._request("GET", _VERSION, what)
+            answer: dict[str, Any] = self._request("GET", _VERSION, what)
         except (Refused, Unauthorized) as error:
             if self._answered or (isinstance(error, Refused) and error.status in OVERLOADED):
                 raise
             raise foreign(what, self.host) from error
-        if not isinstance(found, dict) or "gitVersion" not in found:
+        if not isinstance(answer, dict) or "gitVersion" not in answer:
             raise foreign(what, self.host)
-        return found
+        return answer
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return an object, or None when there is none."""
         what = described(kind, name, namespace)
         try:
-            found: dict[str, Any] = self._request("GET", _path(kind, namespace, name), f"{what} could not be read")
+            answer: dict[str, Any] = self._request("GET", _path(kind, namespace, name), f"{what} could not be read")
         except Refused as error:
             if error.status == 404:
                 return None
             raise
-        return found
+        return answer
 
     def find(
         self, kind: str, namespace: str | None = None, selector: dict[str, str] | None = None
@@ -100,23 +100,23 @@ class Cluster:
         """Return the objects of a kind with these labels, in one namespace or (None) in all."""
         query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())} if selector else {}
         what = f"the list of {kind} in {namespace or 'all namespaces'} could not be read"
-        found: list[dict[str, Any]] = self._request("GET", _path(kind, namespace), what, query).get("items", [])
-        return found
+        answer: list[dict[str, Any]] = self._request("GET", _path(kind, namespace), what, query).get("items", [])
+        return answer
 
-    def apply(self, made: dict[str, Any], *, dry_run: bool = False, force: bool = False) -> dict[str, Any]:
+    def apply(self, manifest: dict[str, Any], *, dry_run: bool = False, force: bool = False) -> dict[str, Any]:
         """Apply an object on the server's side and return it as it is then.
 
         force: take fields over that something else has set. Whatever is not in `made` stays as others set it.
         """
         query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
-        about = made["metadata"]
-        path = _path(made["kind"], about.get("namespace"), about["name"])
+        about = manifest["metadata"]
+        path = _path(manifest["kind"], about.get("namespace"), about["name"])
         applied: dict[str, Any] = self._request(
             "PATCH",
             path,
-            f"{describe(made)} could not be applied",
+            f"{describe(manifest)} could not be applied",
             query,
-            made,
+            manifest,
             content_type="application/apply-patch+yaml",
         )
         return applied
@@ -223,7 +223,7 @@ class Cluster:
     ) -> Any:
         """Send a request, again when that may help, and return the JSON of its answer."""
         patient = self._answered and not _relayed(path)
-        patience = Patience(self.host, self._patience_s if patient else 0, self._say)
+        patience = Patience(self.host, self._patience_s if patient else 0, self._report)
         while True:
             try:
                 response = self._send(method, path, what, query, body, content_type)

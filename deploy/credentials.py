@@ -30,7 +30,7 @@ def key(registry: str) -> str:
     return HUB_KEY if registry == DOCKER_HUB else registry
 
 
-def found(registry: str) -> tuple[str | None, str | None]:
+def login(registry: str) -> tuple[str | None, str | None]:
     """Return user and password: of the environment, or as `docker login` noted them in $DOCKER_CONFIG or ~/.docker."""
     if os.environ.get(USERNAME) and os.environ.get(PASSWORD):
         return os.environ[USERNAME], os.environ[PASSWORD]
@@ -52,10 +52,10 @@ def secrets(settings: Settings) -> list[dict[str, Any]]:
     if name is None:
         return []
     path = os.environ.get(FILE)
-    made = _made(settings) if not path else _read(Path(path))
-    if (wrong := malformed(made, key(settings.registry))) is not None:
+    manifest = _from_login(settings) if not path else _read(Path(path))
+    if (wrong := malformed(manifest, key(settings.registry))) is not None:
         raise SettingsError(f"the Secret of {path}: {wrong}")
-    value = made.get("data", {}).get(_FIELD) or _encoded(made["stringData"][_FIELD])
+    value = manifest.get("data", {}).get(_FIELD) or _encoded(manifest["stringData"][_FIELD])
     return [
         {
             "apiVersion": "v1",
@@ -86,8 +86,8 @@ def malformed(secret: dict[str, Any], known: str) -> str | None:
     return None
 
 
-def _made(settings: Settings) -> dict[str, Any]:
-    user, password = found(settings.registry)
+def _from_login(settings: Settings) -> dict[str, Any]:
+    user, password = login(settings.registry)
     if user is None or password is None:
         raise SettingsError(
             f"no credentials of {settings.registry} are known; run `docker login {settings.registry}`, set {USERNAME} "
@@ -100,12 +100,12 @@ def _made(settings: Settings) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        documents = [made for made in yaml.safe_load_all(path.read_text(encoding="utf-8")) if made]
+        documents = [manifest for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")) if manifest]
     except OSError as error:
         raise SettingsError(f"{FILE} names {path}, which can't be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SettingsError(f"{FILE} names {path}, which is not YAML") from None  # its context would show the text
-    secret = [made for made in documents if isinstance(made, dict) and made.get("kind") == "Secret"]
+    secret = [manifest for manifest in documents if isinstance(manifest, dict) and manifest.get("kind") == "Secret"]
     if len(secret) != 1:
         raise SettingsError(f"{FILE} names {path}, which holds {len(secret)} Secrets; one is needed")
     return secret[0]

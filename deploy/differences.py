@@ -10,28 +10,30 @@ _EMPTY: tuple[Any, ...] = (None, "", {}, [], False)
 """What an API server may leave out of what it returns, such as `storageClassName: ""` of a PersistentVolume."""
 
 
-def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
+def differences(desired: Any, present: Any, path: str = "") -> list[str]:
     """Return a line a field that is wanted and is not so on the cluster; what others have added does no harm.
 
     Of a list all elements count, with all their fields: one rule more of a Role is a difference.
     """
-    if isinstance(wanted, dict) and isinstance(found, dict):
+    if isinstance(desired, dict) and isinstance(present, dict):
         return [
             line
-            for name, value in wanted.items()
-            for line in differences(value, found.get(name), f"{path}.{name}" if path else name)
+            for name, value in desired.items()
+            for line in differences(value, present.get(name), f"{path}.{name}" if path else name)
         ]
-    return [] if _same(wanted, found) else [f"{path} is {_shown(found)}, and these settings make it {_shown(wanted)}"]
+    if _same(desired, present):
+        return []
+    return [f"{path} is {_shown(present)}, and these settings make it {_shown(desired)}"]
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(_same(one.get(name), other.get(name)) for name in one.keys() | other.keys())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, str) and isinstance(other, str):
-        return one == other or _amount(one) == _amount(other) is not None
-    return bool(one == other or (one in _EMPTY and other in _EMPTY))
+def _same(value: Any, other: Any) -> bool:
+    if isinstance(value, dict) and isinstance(other, dict):
+        return all(_same(value.get(name), other.get(name)) for name in value.keys() | other.keys())
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(_same, value, other))
+    if isinstance(value, str) and isinstance(other, str):
+        return value == other or _amount(value) == _amount(other) is not None
+    return bool(value == other or (value in _EMPTY and other in _EMPTY))
 
 
 def _amount(text: str) -> Any:
@@ -46,5 +48,6 @@ def _shown(value: Any) -> str:
     if value in _EMPTY:
         return "not set"
     if isinstance(value, list):
-        return f"a list of {len(value)}" if any(isinstance(one, dict) for one in value) else ", ".join(map(str, value))
+        is_nested = any(isinstance(item, dict) for item in value)
+        return f"a list of {len(value)}" if is_nested else ", ".join(map(str, value))
     return str(value)

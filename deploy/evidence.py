@@ -41,9 +41,9 @@ def trouble(pod: dict[str, Any]) -> str | None:
         waiting = container.get("state", {}).get("waiting", {})
         if waiting.get("reason") in _HOPELESS:
             ended = end(pod, container)
-            said = waiting.get("message", "").strip() or container.get("image", "")
+            message = waiting.get("message", "").strip() or container.get("image", "")
             why = _HOPELESS[waiting["reason"]] if ended is None else ended
-            return f"{waiting['reason']}: {said}; {why}"
+            return f"{waiting['reason']}: {message}; {why}"
     return None
 
 
@@ -75,13 +75,13 @@ def _limit(pod: dict[str, Any], name: str) -> str:
 
 def restarts(pod: dict[str, Any]) -> str:
     """Return how often a pod's containers were started again, and how they ended last; "" when none was."""
-    said = []
+    message = []
     for container in containers(pod):
         if count := container.get("restartCount", 0):
             ended = container.get("lastState", {}).get("terminated", {})
             why = f"{ended.get('reason', 'unknown')}, exit code {ended.get('exitCode', 'unknown')}"
-            said.append(f"restarted {count} time{'s' if count > 1 else ''}, last: {why}")
-    return ", ".join(said)
+            message.append(f"restarted {count} time{'s' if count > 1 else ''}, last: {why}")
+    return ", ".join(message)
 
 
 def progress(pod: dict[str, Any]) -> str:
@@ -99,12 +99,12 @@ def progress(pod: dict[str, Any]) -> str:
 
 def events(cluster: Cluster, namespace: str, names: set[str]) -> list[str]:
     """Return the last events of these objects, oldest first, a line each."""
-    found = [event for event in cluster.find("Event", namespace) if event["involvedObject"].get("name") in names]
-    found.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+    relevant = [event for event in cluster.find("Event", namespace) if event["involvedObject"].get("name") in names]
+    relevant.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
     return [
         f"{event.get('type', '')} {event['involvedObject']['kind']}/{event['involvedObject']['name']} "
         f"{event.get('reason', '')}: {event.get('message', '').strip()}"
-        for event in found[-_EVENTS:]
+        for event in relevant[-_EVENTS:]
     ]
 
 

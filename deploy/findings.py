@@ -19,30 +19,30 @@ class Finding(NamedTuple):
 
     check: str
     level: Level
-    said: str
+    message: str
     remedy: str = ""
 
 
-def ok(said: str) -> Finding:
+def ok(message: str) -> Finding:
     """Say that a check went well. The name of the check is added to all of these later."""
-    return Finding("", Level.OK, said)
+    return Finding("", Level.OK, message)
 
 
-def warning(said: str, remedy: str) -> Finding:
+def warning(message: str, remedy: str) -> Finding:
     """Say what works, but not as one might think."""
-    return Finding("", Level.WARNING, said, remedy)
+    return Finding("", Level.WARNING, message, remedy)
 
 
-def error(said: str, remedy: str) -> Finding:
+def error(message: str, remedy: str) -> Finding:
     """Say what would make a deployment fail."""
-    return Finding("", Level.ERROR, said, remedy)
+    return Finding("", Level.ERROR, message, remedy)
 
 
 def table(findings: list[Finding]) -> str:
     """Lay the findings out for a person."""
     width = max(len(finding.check) for finding in findings)
     return "\n".join(
-        f"{finding.level:7}  {finding.check:{width}}  {finding.said}"
+        f"{finding.level:7}  {finding.check:{width}}  {finding.message}"
         + (f"\n{'':7}  {'':{width}}  -> {finding.remedy}" if finding.remedy else "")
         for finding in findings
     )

@@ -40,8 +40,8 @@ def tag(settings: Settings, commit: str, root: Path = ROOT) -> str:
     """
     dockerfile = _git(root, "show", f"{commit}:{DOCKERFILE}")
     entries = _git(root, "ls-tree", "-r", "--full-tree", commit, "--", DOCKERFILE, *copied(dockerfile))
-    said = "\n".join([entries, *settings.build_arguments])
-    return f"inputs-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+    content = "\n".join([entries, *settings.build_arguments])
+    return f"inputs-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
 
 
 def copied(dockerfile: str) -> list[str]:
@@ -53,9 +53,9 @@ def _git(root: Path, *words: str) -> str:
     try:
         done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", None) or str(error)
+        content = getattr(error, "stderr", None) or str(error)
         raise SettingsError(
-            f"git can't tell what the training image is made of: {said.strip()}; build it without --if-changed, "
+            f"git can't tell what the training image is made of: {content.strip()}; build it without --if-changed, "
             "or from a clone that has the commit"
         ) from error
     return done.stdout

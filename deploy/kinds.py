@@ -49,9 +49,9 @@ KINDS = {
 _RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
-def rank(made: dict[str, Any]) -> int:
+def rank(manifest: dict[str, Any]) -> int:
     """Return an object's place in the order of applying; what is deleted goes the other way."""
-    return _RANKS[made["kind"]]
+    return _RANKS[manifest["kind"]]
 
 
 def described(kind: str, name: str, namespace: str | None = None) -> str:
@@ -59,6 +59,6 @@ def described(kind: str, name: str, namespace: str | None = None) -> str:
     return f"{kind} {name}" if namespace is None else f"{kind} {namespace}/{name}"
 
 
-def describe(made: dict[str, Any]) -> str:
+def describe(manifest: dict[str, Any]) -> str:
     """Name an object that is at hand."""
-    return described(made["kind"], made["metadata"]["name"], made["metadata"].get("namespace"))
+    return described(manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace"))

@@ -48,7 +48,7 @@ def _files(named: str) -> list[Path]:
 def _check(files: list[Path]) -> None:
     for path in files:
         try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except yaml.MarkedYAMLError as error:
             # Its own text would show a line, which may hold a token.
             line = "" if error.problem_mark is None else f" (line {error.problem_mark.line + 1})"
@@ -57,9 +57,9 @@ def _check(files: list[Path]) -> None:
             raise Unreachable(f"{path} is not valid YAML; correct it, or {_REMEDY}") from None
         except OSError as error:
             raise Unreachable(f"{path} can't be read: {error.strerror}; {_REMEDY}") from error
-        if not found:
+        if not content:
             raise Unreachable(f"{path} is empty; {_REMEDY}")
-        if not isinstance(found, dict) or not found.get("clusters"):
+        if not isinstance(content, dict) or not content.get("clusters"):
             raise Unreachable(f"{path} is no kubeconfig: it names no clusters; {_REMEDY}")
 
 

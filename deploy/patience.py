@@ -19,11 +19,11 @@ _SETTLE_S = 15.0
 class Patience:
     """Decides for one request. limit_s: how long it is sent again; 0: a few times only.
 
-    say: gets a line when a long wait begins, and when it ends.
+    report: gets a line when a long wait begins, and when it ends.
     """
 
-    def __init__(self, host: str, limit_s: float, say: Callable[[str], None]) -> None:
-        self._host, self._limit_s, self._say = host, limit_s, say
+    def __init__(self, host: str, limit_s: float, report: Callable[[str], None]) -> None:
+        self._host, self._limit_s, self._report = host, limit_s, report
         self._began = time.monotonic()
         self._attempts = 0
         self._away_at: float | None = None
@@ -47,7 +47,7 @@ class Patience:
     def end(self) -> None:
         """Note that the request was answered."""
         if self._said:
-            self._say(f"{self._host} answers again after {time.monotonic() - self._began:.0f} s")
+            self._report(f"{self._host} answers again after {time.monotonic() - self._began:.0f} s")
 
     def _passes(self, failure: DeployError, now: float) -> bool:
         """Return whether this kind of failure may pass by itself."""
@@ -59,5 +59,5 @@ class Patience:
 
     def _announce(self) -> None:
         if not self._said:
-            self._say(f"{self._host} does not answer; waiting for it, {self._limit_s:.0f} s at most")
+            self._report(f"{self._host} does not answer; waiting for it, {self._limit_s:.0f} s at most")
             self._said = True

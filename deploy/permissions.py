@@ -48,16 +48,16 @@ def _missing(cluster: Cluster, settings: Settings) -> list[str]:
 def _administrators(cluster: Cluster, settings: Settings) -> tuple[list[str], list[str]]:
     """Return what is wrong with the administrator's part, and a line of what of it may not even be read."""
     wrong, unread = [], []
-    for made in render.objects(settings, "namespaces", "access", "storage"):
-        kind, name, namespace = made["kind"], made["metadata"]["name"], made["metadata"].get("namespace")
+    for manifest in render.objects(settings, "namespaces", "access", "storage"):
+        kind, name, namespace = manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace")
         if kind not in ADMINISTRATORS or cluster.review(namespace, kind, "patch", name=name):
             continue
         try:
-            problem = obstacle(made, cluster.get(kind, name, namespace))
+            problem = obstacle(manifest, cluster.get(kind, name, namespace))
         except Refused as refusal:
             if refusal.status != 403:
                 raise
-            unread.append(describe(made))
+            unread.append(describe(manifest))
         else:
             wrong += [problem] if problem is not None else []
     more = f" and {len(unread) - _SHOWN} more of the administrator's part" if len(unread) > _SHOWN else ""

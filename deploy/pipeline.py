@@ -26,13 +26,13 @@ class Image(NamedTuple):
 
 
 class Pipeline:
-    """Runs Jobs on a cluster and follows them. say: gets a line of progress at a time.
+    """Runs Jobs on a cluster and follows them. report: gets a line of progress at a time.
 
     Every method raises RunFailed when the Job fails, and Unreachable or Refused.
     """
 
-    def __init__(self, cluster: Cluster, settings: Settings, say: Callable[[str], None]) -> None:
-        self._cluster, self._settings, self._say = cluster, settings, say
+    def __init__(self, cluster: Cluster, settings: Settings, report: Callable[[str], None]) -> None:
+        self._cluster, self._settings, self._report = cluster, settings, report
 
     def train(self) -> str:
         """Return the tag of the model that was trained, or that need not be trained again."""
@@ -59,7 +59,7 @@ class Pipeline:
             digest = self._run("training-image", chosen)
             self._check(name, tag, digest)
         else:
-            self._say(f"not built again: {chosen.training_reference} was made of the same files and arguments")
+            self._report(f"not built again: {chosen.training_reference} was made of the same files and arguments")
         registry.move(settings, name, tag, settings.training_tag)
         return Image(settings.training_reference, digest)
 
@@ -79,7 +79,7 @@ class Pipeline:
             except DeployError as error:
                 why = str(error)
         if why:
-            self._say(f"no tag says what the image was made of, so that --if-changed builds it again: {why}")
+            self._report(f"no tag says what the image was made of, so that --if-changed builds it again: {why}")
         return Image(settings.training_reference, digest)
 
     def serving_image(self) -> Image:
@@ -91,13 +91,13 @@ class Pipeline:
         if settings.registry_check:
             self._check(settings.serving_image, tag, digest)
             registry.move(settings, settings.serving_image, tag, registry.LATEST)
-            self._say(f"the registry has it, and {registry.LATEST} is it")
+            self._report(f"the registry has it, and {registry.LATEST} is it")
         return Image(versioned.serving_reference, digest)
 
     def verify(self) -> dict[str, Any]:
         """Return what the pushed image says of its model."""
-        said: dict[str, Any] = json.loads(self._run("verify", self._settings))
-        return said
+        report: dict[str, Any] = json.loads(self._run("verify", self._settings))
+        return report
 
     def load(self) -> None:
         """Ask the service from inside the cluster."""
@@ -105,7 +105,7 @@ class Pipeline:
 
     def _run(self, name: str, settings: Settings) -> str:
         apply(self._cluster, render.objects(settings, *_BEFORE), lambda _: None)
-        return runs.run(self._cluster, render.run(settings, name), self._say)
+        return runs.run(self._cluster, render.run(settings, name), self._report)
 
     def _packaged(self) -> str:
         bento = runs.succeeded(self._cluster, PACKAGE, self._settings.training_namespace)
@@ -115,15 +115,15 @@ class Pipeline:
 
     def _check(self, image: str, tag: str, digest: str) -> None:
         """Ask the registry whether what Kaniko says it pushed is there."""
-        found = registry.digest(self._settings, image, tag)
-        if found != digest:
-            raise RunFailed(f"the registry has {found} under {image}:{tag}, and Kaniko pushed {digest}")
+        present = registry.digest(self._settings, image, tag)
+        if present != digest:
+            raise RunFailed(f"the registry has {present} under {image}:{tag}, and Kaniko pushed {digest}")
 
 
-def _tag(said: str) -> str:
+def _tag(report: str) -> str:
     """Return what a Job left if it is a tag of the store. Raises RunFailed."""
-    if not re.fullmatch(r"[\w.-]+:[\w.-]+", said):
+    if not re.fullmatch(r"[\w.-]+:[\w.-]+", report):
         raise RunFailed(
-            f"the Job ended well but left {said[:80]!r} instead of a tag; does the training image match this?"
+            f"the Job ended well but left {report[:80]!r} instead of a tag; does the training image match this?"
         )
-    return said
+    return report

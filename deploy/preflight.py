@@ -43,11 +43,11 @@ def preflight(cluster: Cluster, settings: Settings) -> list[Finding]:
 
 def _version(cluster: Cluster, version: dict[str, Any]) -> Finding:
     number = tuple(int("".join(filter(str.isdigit, version.get(part, "0"))) or 0) for part in ("major", "minor"))
-    said = f"{version.get('gitVersion', 'unknown')} at {cluster.host}"
+    message = f"{version.get('gitVersion', 'unknown')} at {cluster.host}"
     if number < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
-        return Finding("version", Level.ERROR, said, f"upgrade to {wanted} or newer: pods drain by preStop.sleep")
-    return Finding("version", Level.OK, said)
+        oldest = ".".join(map(str, OLDEST))
+        return Finding("version", Level.ERROR, message, f"upgrade to {oldest} or newer: pods drain by preStop.sleep")
+    return Finding("version", Level.OK, message)
 
 
 def _metrics(cluster: Cluster, _settings: Settings) -> Iterator[Finding]:
@@ -71,11 +71,11 @@ def _storage(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
             yield ok(f"StorageClass {settings.storage_class}")
         return
     nodes = len(cluster.find("Node"))
-    said = f"the folder {settings.storage_path} of a node"
+    message = f"the folder {settings.storage_path} of a node"
     if nodes > 1:
-        yield warning(f"{said}; {nodes} nodes have one each", "set storage_class: a Job may run on another node")
+        yield warning(f"{message}; {nodes} nodes have one each", "set storage_class: a Job may run on another node")
     else:
-        yield ok(said)
+        yield ok(message)
 
 
 def _way_in(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
@@ -86,7 +86,7 @@ def _way_in(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
         else:
             yield ok(f"Gateway {settings.gateway}")
         return
-    classes = {found["metadata"]["name"]: found["metadata"] for found in cluster.find("IngressClass")}
+    classes = {item["metadata"]["name"]: item["metadata"] for item in cluster.find("IngressClass")}
     default = [name for name, about in classes.items() if _is_default(about)]
     if settings.ingress_class is not None and settings.ingress_class not in classes:
         yield error(f"there is no IngressClass {settings.ingress_class}", f"there is: {', '.join(classes) or 'none'}")
@@ -134,7 +134,7 @@ def _registry_secret(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
 
 
 def _network_policies(cluster: Cluster, _settings: Settings) -> Iterator[Finding]:
-    names = [found["metadata"]["name"] for found in cluster.find("DaemonSet")]
+    names = [item["metadata"]["name"] for item in cluster.find("DaemonSet")]
     enforcing = [name for name in names if name.startswith(_ENFORCING)]
     if enforcing:
         yield ok(f"{enforcing[0]} enforces them")
@@ -146,14 +146,14 @@ def _autoscaling(_cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     """Check that idle pods leave, by the HPA's own arithmetic."""
     target = _whole_millicores(settings.cpu_request) * settings.cpu_percent / 100
     most, least = autoscaling.idle_limit(target, settings.min_replicas), settings.min_replicas
-    said = f"an idle pod uses up to {IDLE_MILLICORES}m; {least} replicas are reached below {most:.1f}m"
+    message = f"an idle pod uses up to {IDLE_MILLICORES}m; {least} replicas are reached below {most:.1f}m"
     arithmetic = f"{settings.cpu_percent} % of {settings.cpu_request}, times {least}/{least + 1}"
     rest = autoscaling.settled(settings.max_replicas, IDLE_MILLICORES, target, least)
     if rest > least:
-        said = f"{said} ({arithmetic}): {settings.max_replicas} would settle at {rest} for good"
-        yield warning(said, "raise cpu_percent or cpu_request")
+        message = f"{message} ({arithmetic}): {settings.max_replicas} would settle at {rest} for good"
+        yield warning(message, "raise cpu_percent or cpu_request")
     else:
-        yield ok(said)
+        yield ok(message)
 
 
 _CHECKS: tuple[Callable[[Cluster, Settings], Iterator[Finding]], ...] = (

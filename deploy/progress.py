@@ -33,27 +33,27 @@ def is_seen(deployment: dict[str, Any]) -> bool:
 
 def is_idle(deployment: dict[str, Any]) -> bool:
     """Return whether the controller has done nothing about this generation: not seen it, or made no pod of it."""
-    wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
-    made_none = wanted > 0 and not status.get("updatedReplicas", 0) and failure(deployment) is None
+    desired, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
+    made_none = desired > 0 and not status.get("updatedReplicas", 0) and failure(deployment) is None
     return not is_seen(deployment) or made_none
 
 
 def is_rolled_out(deployment: dict[str, Any]) -> bool:
     """Return whether the controller has seen this generation, and all replicas are its and available."""
-    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    status, desired = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     return bool(
         is_seen(deployment)
-        and status.get("updatedReplicas", 0) == wanted
-        and status.get("availableReplicas", 0) >= wanted
-        and status.get("replicas", 0) == wanted
+        and status.get("updatedReplicas", 0) == desired
+        and status.get("availableReplicas", 0) >= desired
+        and status.get("replicas", 0) == desired
     )
 
 
 def summary(deployment: dict[str, Any]) -> str:
     """Return how many replicas are updated and available, in a line."""
-    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    status, desired = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     return (
-        f"{status.get('updatedReplicas', 0)} of {wanted} replicas updated, "
+        f"{status.get('updatedReplicas', 0)} of {desired} replicas updated, "
         f"{status.get('availableReplicas', 0)} available"
     )
 

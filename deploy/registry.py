@@ -24,12 +24,12 @@ def digest(settings: Settings, image: str, tag: str) -> str:
     """Return the digest of an image with a tag. Raises Unreachable or Refused (404: there is none)."""
     with _repository(settings, image) as images:
         try:
-            found, _ = images.head_manifest_and_response(tag)
+            present, _ = images.head_manifest_and_response(tag)
         except (DXFError, requests.RequestException) as error:
             raise _problem(settings, image, tag, error) from error
-    if found is None:
+    if present is None:
         raise Refused(f"image {settings.registry}/{image}:{tag}: the registry does not say its digest", 200)
-    return str(found)
+    return str(present)
 
 
 def move(settings: Settings, image: str, tag: str, to: str) -> None:
@@ -55,7 +55,7 @@ def _repository(settings: Settings, image: str) -> DXF:
 
 def _log_in(name: str, registry: DXFBase, response: requests.Response) -> None:
     """Log in with the credentials that are known, or as nobody."""
-    user, password = credentials.found(name)
+    user, password = credentials.login(name)
     registry.authenticate(user, password, response=response)
 
 

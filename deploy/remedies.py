@@ -66,11 +66,11 @@ def refused(what: str, status: int, body: bytes) -> Refused | Unreachable:
     """Read the Status that the API server answers with. what: could not be done to which object."""
     try:
         answer = json.loads(body)
-        said = answer.get("message") or answer.get("detail") or ""  # of the API server, or of the service behind it
+        reason = answer.get("message") or answer.get("detail") or ""  # of the API server, or of the service behind it
     except (ValueError, AttributeError):
-        said = body.decode("utf-8", errors="replace")[:200].strip()
-    remedy = _QUOTA if "exceeded quota" in said else _REMEDIES.get(status, "")
-    remedy = _ENDING if "being terminated" in said else remedy
+        reason = body.decode("utf-8", errors="replace")[:200].strip()
+    remedy = _QUOTA if "exceeded quota" in reason else _REMEDIES.get(status, "")
+    remedy = _ENDING if "being terminated" in reason else remedy
     remedy = _OVERLOAD if status in OVERLOADED else remedy
-    message = f"{what}: {said or 'no reason was given'} (HTTP {status})" + (f"; {remedy}" if remedy else "")
+    message = f"{what}: {reason or 'no reason was given'} (HTTP {status})" + (f"; {remedy}" if remedy else "")
     return Unauthorized(message) if status == 401 else Refused(message, status)

@@ -33,18 +33,18 @@ def removed(settings: Settings, *, purge: bool) -> list[dict[str, Any]]:
 
     Unless purge, the volume, its claim and the namespace that the claim is in are left: they hold the models.
     """
-    runs = [made for objects in render.runs(settings).values() for made in objects]
+    runs = [manifest for objects in render.runs(settings).values() for manifest in objects]
     kept = {
         ("PersistentVolume", settings.volume),
         ("PersistentVolumeClaim", CLAIM),
         ("Namespace", settings.training_namespace),
     }
     objects = [*runs, *render.objects(settings)]
-    chosen = [made for made in objects if purge or (made["kind"], made["metadata"]["name"]) not in kept]
+    chosen = [manifest for manifest in objects if purge or (manifest["kind"], manifest["metadata"]["name"]) not in kept]
     return sorted(chosen, key=rank, reverse=True)
 
 
-def remove(cluster: Cluster, objects: list[dict[str, Any]], say: Callable[[str], None]) -> Removed:
+def remove(cluster: Cluster, objects: list[dict[str, Any]], report: Callable[[str], None]) -> Removed:
     """Delete objects, say what became of each, and wait until those that were deleted are gone.
 
     What only an administrator may delete is left, with a line. Raises Refused for anything else that may not be
@@ -52,39 +52,39 @@ def remove(cluster: Cluster, objects: list[dict[str, Any]], say: Callable[[str],
     """
     deleted, left = [], []
     bound = _bound(cluster, objects)
-    for made in objects:
-        if made["kind"] in bound:
-            left.append(made)
-            say(f"{describe(made)} left: only an administrator may delete the volume, and the claim with it")
+    for manifest in objects:
+        if manifest["kind"] in bound:
+            left.append(manifest)
+            report(f"{describe(manifest)} left: only an administrator may delete the volume, and the claim with it")
             continue
         try:
-            there = cluster.delete(*_place(made))
+            there = cluster.delete(*_place(manifest))
         except Refused as error:
-            if error.status != 403 or made["kind"] not in ADMINISTRATORS:
+            if error.status != 403 or manifest["kind"] not in ADMINISTRATORS:
                 raise
-            left.append(made)
-            say(f"{describe(made)} left: only an administrator may delete it")
+            left.append(manifest)
+            report(f"{describe(manifest)} left: only an administrator may delete it")
             continue
         if there:
-            deleted.append(made)
-        say(f"{describe(made)} {'deleted' if there else 'was not there'}")
-    _wait(cluster, deleted, say)
-    return Removed([describe(made) for made in deleted], [describe(made) for made in left])
+            deleted.append(manifest)
+        report(f"{describe(manifest)} {'deleted' if there else 'was not there'}")
+    _wait(cluster, deleted, report)
+    return Removed([describe(manifest) for manifest in deleted], [describe(manifest) for manifest in left])
 
 
 def _bound(cluster: Cluster, objects: list[dict[str, Any]]) -> set[str]:
     """Return the kinds that stay where the volume may not be deleted: it would not be bound to another claim again."""
-    if not any(made["kind"] == _VOLUME for made in objects) or cluster.review(None, _VOLUME, "delete"):
+    if not any(manifest["kind"] == _VOLUME for manifest in objects) or cluster.review(None, _VOLUME, "delete"):
         return set()
     return {_VOLUME, "PersistentVolumeClaim"}
 
 
-def _wait(cluster: Cluster, deleted: list[dict[str, Any]], say: Callable[[str], None]) -> None:
-    deadline, said = time.monotonic() + GONE_S, 0
-    while there := [made for made in deleted if cluster.get(*_place(made)) is not None]:
-        if len(there) != said:
-            say(f"waiting until it is gone: {_listed(there)}")
-            said = len(there)
+def _wait(cluster: Cluster, deleted: list[dict[str, Any]], report: Callable[[str], None]) -> None:
+    deadline, reported = time.monotonic() + GONE_S, 0
+    while there := [manifest for manifest in deleted if cluster.get(*_place(manifest)) is not None]:
+        if len(there) != reported:
+            report(f"waiting until it is gone: {_listed(there)}")
+            reported = len(there)
         if time.monotonic() > deadline:
             raise RemovalLate(
                 f"{_listed(there)}: still there {GONE_S} s after it was deleted; look at the pods that still end and "
@@ -94,8 +94,8 @@ def _wait(cluster: Cluster, deleted: list[dict[str, Any]], say: Callable[[str], 
         deleted = there
 
 
-def _place(made: dict[str, Any]) -> tuple[str, str, str | None]:
-    return made["kind"], made["metadata"]["name"], made["metadata"].get("namespace")
+def _place(manifest: dict[str, Any]) -> tuple[str, str, str | None]:
+    return manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace")
 
 
 def _listed(objects: list[dict[str, Any]]) -> str:

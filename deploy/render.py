@@ -65,7 +65,7 @@ def manifests(settings: Settings) -> dict[str, list[dict[str, Any]]]:
 
 def objects(settings: Settings, *concerns: str) -> list[dict[str, Any]]:
     """Return what stands on the cluster, or these concerns of it, in the order of the files."""
-    return [made for name in concerns or _CONCERNS for made in _objects(_CONCERNS[name], settings)]
+    return [manifest for name in concerns or _CONCERNS for manifest in _objects(_CONCERNS[name], settings)]
 
 
 def runs(settings: Settings) -> dict[str, list[dict[str, Any]]]:
@@ -90,18 +90,18 @@ def _files(concerns: dict[str, Callable[[Settings], list[Any]]], settings: Setti
 def _objects(concern: Callable[[Settings], list[Any]], settings: Settings) -> list[dict[str, Any]]:
     """Return a concern's objects with the API's names, without what they do not say."""
     api = client.ApiClient(client.Configuration())
-    return [_without_none(api.sanitize_for_serialization(made)) for made in concern(settings)]  # type: ignore[no-untyped-call]
+    return [_without_none(api.sanitize_for_serialization(manifest)) for manifest in concern(settings)]  # type: ignore[no-untyped-call]
 
 
-def _without_none(made: Any) -> Any:
-    if isinstance(made, dict):
-        return {name: _without_none(value) for name, value in made.items() if value is not None}
-    return [_without_none(value) for value in made] if isinstance(made, list) else made
+def _without_none(manifest: Any) -> Any:
+    if isinstance(manifest, dict):
+        return {name: _without_none(value) for name, value in manifest.items() if value is not None}
+    return [_without_none(value) for value in manifest] if isinstance(manifest, list) else manifest
 
 
 def text(objects: list[dict[str, Any]]) -> str:
     """Return one file's objects as YAML documents."""
-    dumped = (yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True) for made in objects)
+    dumped = (yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, allow_unicode=True) for manifest in objects)
     return "".join(f"---\n{document}" for document in dumped)
 
 

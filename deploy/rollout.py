@@ -51,25 +51,25 @@ class Revision(NamedTuple):
 
 def revisions(cluster: Cluster, namespace: str) -> list[Revision]:
     """Return every revision of the Deployment that the cluster still has."""
-    found = []
+    present = []
     for owned in cluster.find("ReplicaSet", namespace, labels(SERVING)):
         number = owned["metadata"].get("annotations", {}).get(REVISION)
         template = owned["spec"]["template"]
         own = {name: value for name, value in template["metadata"]["labels"].items() if name != _HASH}
         if number is not None:
             plain = {"metadata": {"labels": own}, "spec": template["spec"]}
-            found.append(Revision(owned["metadata"]["labels"][_HASH], int(number), plain))
-    return found
+            present.append(Revision(owned["metadata"]["labels"][_HASH], int(number), plain))
+    return present
 
 
 class Rollout:
-    """The Deployment of one set of settings, on one cluster. say: gets a line of progress at a time."""
+    """The Deployment of one set of settings, on one cluster. report: gets a line of progress at a time."""
 
     def __init__(
         self,
         cluster: Cluster,
         settings: Settings,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         *,
         poll_s: float = 1.0,
         grace_s: float = _GRACE_S,
@@ -77,7 +77,7 @@ class Rollout:
         settle_s: float = _SETTLE_S,
         unseen_s: float = _UNSEEN_S,
     ) -> None:
-        self._cluster, self._settings, self._say = cluster, settings, say
+        self._cluster, self._settings, self._report = cluster, settings, report
         self._poll_s, self._grace_s, self._answer_s = poll_s, grace_s, answer_s
         self._settle_s, self._unseen_s = settle_s, unseen_s
         self._template: dict[str, Any] | None = None  # of the revision that is rolled back to
@@ -110,7 +110,10 @@ class Rollout:
         others = [revision for revision in revisions(self._cluster, self._namespace) if revision.hash != now.hash]
         if not others:
             raise RolloutFailed(f"{self._what} has no other revision to roll back to")
-        target = next((one for one in others if one.hash == passed), max(others, key=lambda one: one.number))
+        target = next(
+            (revision for revision in others if revision.hash == passed),
+            max(others, key=lambda revision: revision.number),
+        )
         self._to(target)
         return target.image
 
@@ -130,26 +133,26 @@ class Rollout:
     def _wait(self) -> None:
         deadline = time.monotonic() + self._settings.rollout_deadline_s
         trouble, unseen, full, stuck = Lasting(), Lasting(), Lasting(), Lasting()
-        told = ""
+        reported = ""
         while True:
             deployment = self._deployment()
             pods, fit = self._newest_pods(deployment)
             idle = unseen.seconds(progress.is_idle(deployment)) >= self._unseen_s
             hints = (str(fit), progress.NO_CONTROLLER if idle else "")
             now = "; ".join(filter(None, (progress.summary(deployment), *hints)))
-            if now != told:
-                self._say(f"{DEPLOYMENT}: {now}")
-                told = now
+            if now != reported:
+                self._report(f"{DEPLOYMENT}: {now}")
+                reported = now
             if progress.is_rolled_out(deployment):
                 return
-            wanted, least = deployment["spec"].get("replicas", 1), self._settings.min_replicas
-            if full.seconds(progress.is_seen(deployment) and fit.is_full(wanted, least)) > self._settle_s:
-                self._say(f"{DEPLOYMENT}: rolled out as far as there is room; {room.REMEDY}")
+            desired, least = deployment["spec"].get("replicas", 1), self._settings.min_replicas
+            if full.seconds(progress.is_seen(deployment) and fit.is_full(desired, least)) > self._settle_s:
+                self._report(f"{DEPLOYMENT}: rolled out as far as there is room; {room.REMEDY}")
                 return
             if stuck.seconds(progress.is_seen(deployment) and fit.is_stuck) > self._settle_s:
                 self._make_room(deployment)
                 stuck = Lasting()
-            self._keep_the_least(wanted)
+            self._keep_the_least(desired)
             broken = next(filter(None, map(evidence.trouble, pods)), None)
             failure = broken or progress.failure(deployment)
             problem = None
@@ -194,7 +197,7 @@ class Rollout:
         """
         replicas, least = self._deployment()["spec"].get("replicas", 1), self._settings.min_replicas
         if replicas < least:
-            self._say(f"{DEPLOYMENT}: scaled from {replicas} to {least} replicas")
+            self._report(f"{DEPLOYMENT}: scaled from {replicas} to {least} replicas")
             self._cluster.merge("Deployment", DEPLOYMENT, self._namespace, {"spec": {"replicas": least}})
 
     def _undo(self, passed: str | None) -> str:
@@ -227,7 +230,9 @@ class Rollout:
 
     def _apply(self, unavailable: int) -> None:
         """Apply the Deployment with this maxUnavailable (%); 0 is what the manifests say."""
-        (deployment,) = (made for made in render.objects(self._settings, "serving") if made["kind"] == "Deployment")
+        (deployment,) = (
+            manifest for manifest in render.objects(self._settings, "serving") if manifest["kind"] == "Deployment"
+        )
         if self._template is not None:
             deployment["spec"]["template"] = self._template
         if unavailable:
@@ -242,19 +247,19 @@ class Rollout:
 
     def _make_room(self, deployment: dict[str, Any]) -> None:
         """Let old pods leave, where the controller would wait for room for one more for good."""
-        wanted, available = deployment["spec"].get("replicas", 1), deployment["status"].get("availableReplicas", 0)
+        desired, available = deployment["spec"].get("replicas", 1), deployment["status"].get("availableReplicas", 0)
         kept = room.floor(available, self._settings.min_replicas)
         if kept < available:
-            self._say(f"{DEPLOYMENT}: no room for a pod beside the old ones; old ones leave first, {kept} stay")
+            self._report(f"{DEPLOYMENT}: no room for a pod beside the old ones; old ones leave first, {kept} stay")
         else:
-            self._say(f"{DEPLOYMENT}: {self._no_room()}")
-        self._give_way(max(self._unavailable, room.unavailable_percent(wanted, kept)))
+            self._report(f"{DEPLOYMENT}: {self._no_room()}")
+        self._give_way(max(self._unavailable, room.unavailable_percent(desired, kept)))
 
-    def _keep_the_least(self, wanted: int) -> None:
+    def _keep_the_least(self, desired: int) -> None:
         """Take back what was given, when fewer pods are wanted than it was meant for."""
         least = self._settings.min_replicas
-        if self._unavailable and room.least_available(wanted, self._unavailable) < min(wanted, least):
-            self._give_way(100 * max(0, wanted - least) // wanted if wanted else 0)
+        if self._unavailable and room.least_available(desired, self._unavailable) < min(desired, least):
+            self._give_way(100 * max(0, desired - least) // desired if desired else 0)
 
     def _no_room(self) -> str:
         least = self._settings.min_replicas

@@ -44,11 +44,11 @@ class Room:
             reason=reasons[0] if reasons else "",
         )
 
-    def is_full(self, wanted: int, minimum: int) -> bool:
+    def is_full(self, desired: int, minimum: int) -> bool:
         """Return whether all that fits is of the newest revision and runs, the least replicas among it."""
-        enough = self.running >= min(minimum, wanted)
+        enough = self.running >= min(minimum, desired)
         settled = not (self.old or self.starting or self.leaving)
-        return enough and settled and self.waiting > 0 and self.running + self.waiting >= wanted
+        return enough and settled and self.waiting > 0 and self.running + self.waiting >= desired
 
     @property
     def is_stuck(self) -> bool:
@@ -89,14 +89,14 @@ def floor(available: int, minimum: int) -> int:
     return max(minimum, available - max(1, available // 4))
 
 
-def unavailable_percent(wanted: int, kept: int) -> int:
+def unavailable_percent(desired: int, kept: int) -> int:
     """Return maxUnavailable (%) with which `kept` of `wanted` pods stay available.
 
     A percentage, which the controller rounds down: it allows less when the HPA wants fewer pods meanwhile.
     """
-    return math.ceil(100 * max(0, wanted - kept) / wanted) if wanted else 0
+    return math.ceil(100 * max(0, desired - kept) / desired) if desired else 0
 
 
-def least_available(wanted: int, percent: int) -> int:
+def least_available(desired: int, percent: int) -> int:
     """Return how many of `wanted` pods stay available with this maxUnavailable (%)."""
-    return wanted - wanted * percent // 100
+    return desired - desired * percent // 100

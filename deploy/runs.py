@@ -22,20 +22,20 @@ _GONE_S = 120
 def run(
     cluster: Cluster,
     objects: list[dict[str, Any]],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     *,
     poll_s: float = 1.0,
     grace_s: float = _GRACE_S,
 ) -> str:
     """Apply a run's objects, follow its Job and return its container's termination message.
 
-    say: gets a line of progress or of the log at a time. Raises RunFailed when the Job fails, is late or is deleted,
+    report: gets a line of progress or of the log at a time. Raises RunFailed when the Job fails, is late or is deleted,
     with its conditions, events and the end of its log, and when the Job of a run before is still at work.
     """
-    (job,) = (made for made in objects if made["kind"] == "Job")
+    (job,) = (manifest for manifest in objects if manifest["kind"] == "Job")
     _make_room(cluster, job, poll_s)
-    apply(cluster, objects, say)
-    return _Follower(cluster, job, say, poll_s, grace_s).follow()
+    apply(cluster, objects, report)
+    return _Follower(cluster, job, report, poll_s, grace_s).follow()
 
 
 def succeeded(cluster: Cluster, name: str, namespace: str) -> str | None:
@@ -70,9 +70,9 @@ class _Follower:
     """Watches one Job by asking again and again: nothing is lost when a connection drops."""
 
     def __init__(
-        self, cluster: Cluster, job: dict[str, Any], say: Callable[[str], None], poll_s: float, grace_s: float
+        self, cluster: Cluster, job: dict[str, Any], report: Callable[[str], None], poll_s: float, grace_s: float
     ) -> None:
-        self._cluster, self._say, self._poll_s, self._grace_s = cluster, say, poll_s, grace_s
+        self._cluster, self._report, self._poll_s, self._grace_s = cluster, report, poll_s, grace_s
         self._name, self._namespace = job["metadata"]["name"], job["metadata"]["namespace"]
         self._limit_s = job["spec"]["activeDeadlineSeconds"] + _MARGIN_S
         self._read_until: dict[tuple[str, str], str] = {}
@@ -110,7 +110,7 @@ class _Follower:
         states = [f"{pod['metadata']['name']} {evidence.progress(pod)}" for pod in pods]
         now = f"{self._name}: " + (", ".join(states) or "waiting for a pod")
         if now != self._said:
-            self._say(now)
+            self._report(now)
             self._said = now
 
     def _logs(self, pods: list[dict[str, Any]]) -> None:
@@ -131,31 +131,31 @@ class _Follower:
             for line in self._cluster.log(pod, container, self._namespace, since):
                 # `since` is to the second: what was read before comes again.
                 if since is None or line.time > since:
-                    self._say(f"{container} | {line.text}")
+                    self._report(f"{container} | {line.text}")
                     self._read_until[pod, container] = line.time
         except Unreachable as error:
-            self._say(f"{self._name}: {error}")
+            self._report(f"{self._name}: {error}")
 
     def _hopeless(self, job: dict[str, Any], pods: list[dict[str, Any]]) -> str | None:
         """Return what keeps the Job from running, once it has lasted."""
-        found = next(filter(None, map(evidence.trouble, pods)), None)
-        if found is None and not pods:
+        problem = next(filter(None, map(evidence.trouble, pods)), None)
+        if problem is None and not pods:
             refused = evidence.events(self._cluster, self._namespace, {job["metadata"]["name"]})
-            found = next((line for line in reversed(refused) if "FailedCreate" in line), None)
-        if found is None:
+            problem = next((line for line in reversed(refused) if "FailedCreate" in line), None)
+        if problem is None:
             self._trouble_since = None
             return None
         now = time.monotonic()
         self._trouble_since = now if self._trouble_since is None else self._trouble_since
-        return found if now - self._trouble_since >= self._grace_s else None
+        return problem if now - self._trouble_since >= self._grace_s else None
 
 
 def _condition(owner: dict[str, Any], kind: str) -> dict[str, Any] | None:
     """Return a condition that holds."""
     for condition in owner.get("status", {}).get("conditions", []):
         if condition["type"] == kind and condition["status"] == "True":
-            found: dict[str, Any] = condition
-            return found
+            problem: dict[str, Any] = condition
+            return problem
     return None
 
 

@@ -295,6 +295,6 @@ def _wrong(error: Any) -> str:
         return f"{name} is no setting; {meant}"
     if error["type"] == "string_pattern_mismatch":
         return f"{name}: not of the form that is expected ({Settings.model_fields[name].description})"
-    said = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    expected = said if said.startswith("expected") or not name else f"expected {said}"
-    return f"{name}: {expected}" if name else said
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    expected = message if message.startswith("expected") or not name else f"expected {message}"
+    return f"{name}: {expected}" if name else message

@@ -53,15 +53,19 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(f"{name:10}{value}".rstrip() for name, value in rows)
 
 
-def verified(said: dict[str, Any]) -> str:
+def verified(report: dict[str, Any]) -> str:
     """Lay out for a person what an image says of its model."""
-    rows = [("model", said["model"]), ("Bento", said["bento"]), ("files", f"{said['files']}, as they were stored")]
-    measured: dict[str, Any] = said.get("metrics", {})
+    rows = [
+        ("model", report["model"]),
+        ("Bento", report["bento"]),
+        ("files", f"{report['files']}, as they were stored"),
+    ]
+    measured: dict[str, Any] = report.get("metrics", {})
     rows += [
         (name.replace("_", " "), f"{value:.2f}" if isinstance(value, float) else value)
         for name, value in measured.items()
     ]
-    rows.append(("answer", f"{said['answer']} ({said['confidence']:.2f})"))
+    rows.append(("answer", f"{report['answer']} ({report['confidence']:.2f})"))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
 
@@ -77,7 +81,7 @@ def _health(cluster: Cluster, namespace: str) -> dict[str, Any]:
 def _deployment(cluster: Cluster, found: dict[str, Any]) -> dict[str, Any]:
     about, state = found["metadata"], found.get("status", {})
     number = about.get("annotations", {}).get(REVISION)
-    present = [one.hash for one in revisions(cluster, about["namespace"]) if str(one.number) == number]
+    present = [revision.hash for revision in revisions(cluster, about["namespace"]) if str(revision.number) == number]
     return {
         "image": found["spec"]["template"]["spec"]["containers"][0]["image"],
         "replicas": found["spec"].get("replicas"),
@@ -88,14 +92,14 @@ def _deployment(cluster: Cluster, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _autoscaler(found: dict[str, Any]) -> dict[str, Any]:
-    said = Autoscaler.of(found)
+    scaler = Autoscaler.of(found)
     return {
-        "min": said.minimum,
-        "max": said.maximum,
-        "desired": said.desired or None,
-        "problem": None if said.desired else _undecided(found),
-        "target": said.target_percent,
-        "cpu_percent": said.cpu_percent,
+        "min": scaler.minimum,
+        "max": scaler.maximum,
+        "desired": scaler.desired or None,
+        "problem": None if scaler.desired else _undecided(found),
+        "target": scaler.target_percent,
+        "cpu_percent": scaler.cpu_percent,
     }
 
 

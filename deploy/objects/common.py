@@ -82,13 +82,13 @@ def node_selector(labels: tuple[str, ...]) -> dict[str, str] | None:
 
 def tolerations(written: tuple[str, ...]) -> list[client.V1Toleration] | None:
     """Return what is written as KEY[=VALUE][:EFFECT] as tolerations; without a value any is tolerated."""
-    made = []
+    manifest = []
     for text in written:
         taint, _, effect = text.partition(":")
         key, equals, value = taint.partition("=")
         how = {"operator": "Equal", "value": value} if equals else {"operator": "Exists"}
-        made.append(client.V1Toleration(key=key, effect=effect or None, **how))
-    return made or None
+        manifest.append(client.V1Toleration(key=key, effect=effect or None, **how))
+    return manifest or None
 
 
 def job(

@@ -22,7 +22,7 @@ def objects(settings: Settings) -> list[Any]:
     volumes, mounts = scratch("256Mi", tmp="/tmp")  # noqa: S108  # a mount point
     prefix = SERVICE.upper().replace("-", "_")
     url = f"http://$({prefix}_SERVICE_HOST):$({prefix}_SERVICE_PORT)"
-    made = job(
+    manifest = job(
         "load-test-job",
         settings.serving_namespace,
         LOAD,
@@ -46,4 +46,4 @@ def objects(settings: Settings) -> list[Any]:
         ],
         volumes=volumes,
     )
-    return [made]
+    return [manifest]

@@ -34,7 +34,7 @@ def training(settings: Settings) -> list[Any]:
     On several nodes a pod each, which torchrun brings together: the first pod is where they meet.
     """
     nodes = settings.train_nodes
-    made = _job(
+    manifest = _job(
         settings,
         TRAIN,
         [
@@ -47,7 +47,7 @@ def training(settings: Settings) -> list[Any]:
         nodes=nodes,
         subdomain=PEERS if nodes > 1 else None,
     )
-    return [made] if nodes == 1 else [_peers(settings), made]
+    return [manifest] if nodes == 1 else [_peers(settings), manifest]
 
 
 def packaging(settings: Settings) -> list[Any]:

@@ -16,7 +16,7 @@ _DEADLINE_S = 600
 def objects(settings: Settings) -> list[Any]:
     """Load the model out of the pushed image, check every file of it, and answer a question, without a network."""
     volumes, mounts = scratch("64Mi", tmp="/tmp", home="/home/bentoml/bentoml")  # noqa: S108  # a mount point
-    made = job(
+    manifest = job(
         VERIFICATION,
         settings.serving_namespace,
         VERIFY,
@@ -37,4 +37,4 @@ def objects(settings: Settings) -> list[Any]:
         ],
         volumes=volumes,
     )
-    return [made]
+    return [manifest]

@@ -126,8 +126,8 @@ def test_the_preflight_of_who_may_do_nothing_names_the_permissions(looked_at, ca
     printed = capsys.readouterr()
     errors = [one for one in json.loads(printed.out) if one["level"] == "error"]
     assert [one["check"] for one in errors] == ["permissions"]
-    assert "in serving-model-env, patch NetworkPolicy, Deployment, Service" in errors[0]["said"]
-    assert "; read Namespace training-model-env, Namespace serving-model-env and 13 more" in errors[0]["said"]
+    assert "in serving-model-env, patch NetworkPolicy, Deployment, Service" in errors[0]["message"]
+    assert "; read Namespace training-model-env, Namespace serving-model-env and 13 more" in errors[0]["message"]
     assert "metrics-server" not in printed.out
     assert printed.err.endswith("error: the cluster is not ready: permissions\n")
 

@@ -39,13 +39,13 @@ def secret(auths, kind="kubernetes.io/dockerconfigjson", field="data"):
 
 
 def test_docker_login_is_known_and_the_environment_wins(tmp_path, monkeypatch):
-    assert credentials.found("docker.io") == (None, None)
+    assert credentials.login("docker.io") == (None, None)
     noted = {"auths": {credentials.HUB_KEY: {"auth": encoded("eve:other")}}}
     (tmp_path / "config.json").write_text(json.dumps(noted))
-    assert credentials.found("docker.io") == ("eve", "other")
-    assert credentials.found("registry.example") == (None, None)
+    assert credentials.login("docker.io") == ("eve", "other")
+    assert credentials.login("registry.example") == (None, None)
     login(monkeypatch)
-    assert credentials.found("docker.io") == ("ada", "pass:word")
+    assert credentials.login("docker.io") == ("ada", "pass:word")
 
 
 def test_a_secret_is_made_for_both_namespaces(monkeypatch):

@@ -16,7 +16,7 @@ def patient(api, cluster, said):
     """A cluster that is waited for, which has answered."""
     api.put("Deployment", "a", "one")
     api.put("Service", "model-service", "one")
-    with Cluster.connect(patience_s=60, say=said.append) as connected:
+    with Cluster.connect(patience_s=60, report=said.append) as connected:
         connected.version()
         yield connected
 
@@ -32,7 +32,7 @@ def test_what_was_there_is_waited_for(api, patient, said, status):
 
 def test_what_never_was_there_is_not_waited_for(api, cluster, said):
     api.fail("GET", "/deployments/a", DROP)
-    with Cluster.connect(patience_s=60, say=said.append) as connected, pytest.raises(Unreachable):
+    with Cluster.connect(patience_s=60, report=said.append) as connected, pytest.raises(Unreachable):
         connected.get("Deployment", "a", "one")
     assert len(api.requests) == ATTEMPTS
     assert not said

@@ -64,7 +64,9 @@ def test_missing_permissions_are_listed(ready, cluster):
     ready.forbidden = {"deployments", "jobs"}
     finding = found(cluster)["permissions"]
     assert finding.level is Level.ERROR
-    assert finding.said == "not allowed: in training-model-env, patch Job; in serving-model-env, patch Deployment, Job"
+    assert (
+        finding.message == "not allowed: in training-model-env, patch Job; in serving-model-env, patch Deployment, Job"
+    )
     assert "administrator" in finding.remedy
 
 
@@ -86,15 +88,15 @@ def test_without_metrics_nothing_scales(ready, cluster):
 )
 def test_capacity_is_counted(ready, cluster, cpu, memory, level, said):
     node(ready, "one", cpu, memory)
-    finding = next(f for f in preflight(cluster, HUB) if f.check == "capacity" and "pods" in f.said)
-    assert (finding.level, finding.said[: len(said)]) == (level, said)
+    finding = next(f for f in preflight(cluster, HUB) if f.check == "capacity" and "pods" in f.message)
+    assert (finding.level, finding.message[: len(said)]) == (level, said)
 
 
 def test_what_is_recommended_is_enough(ready, cluster):
     """Eight fit: at eight replicas a rollout's ninth pod has no room, at seven it has."""
     node(ready, "one", "2", "32Gi")
     finding = next(f for f in preflight(cluster, HUB) if f.check == "capacity")
-    assert finding.said.endswith("while the HPA wants more than 7, it ends old pods before new ones are ready")
+    assert finding.message.endswith("while the HPA wants more than 7, it ends old pods before new ones are ready")
     assert finding.remedy == "add nodes, or set max_replicas to 7"
     for most, level in ((8, Level.WARNING), (7, Level.OK)):
         chosen = HUB.model_copy(update={"max_replicas": most})
@@ -110,14 +112,14 @@ def test_what_runs_already_takes_room(ready, cluster):
         spec={"nodeName": "one", "containers": [{"name": "c", "resources": {"requests": requests}}]},
         status={"phase": "Running"},
     )
-    assert found(cluster)["capacity"].said.startswith("4 pods")  # 1000 millicores are left
+    assert found(cluster)["capacity"].message.startswith("4 pods")  # 1000 millicores are left
 
 
 def test_a_job_that_fits_on_no_node_is_an_error(ready, cluster):
     node(ready, "one", "8", "2560Mi")
     finding = found(cluster)["capacity"]
     assert finding.level is Level.ERROR
-    assert finding.said == "no node has 1 CPU and 3Gi left for the training Job"
+    assert finding.message == "no node has 1 CPU and 3Gi left for the training Job"
     assert "train_memory" in finding.remedy
 
 
@@ -148,13 +150,13 @@ def test_a_node_port_is_free_or_ours(ready, cluster):
     assert found(cluster)["node port"].level is Level.OK
     ready.put("Service", "other", "else", spec=ports)
     finding = found(cluster)["node port"]
-    assert (finding.level, finding.said) == (Level.ERROR, "port 30008 is taken by Service else/other")
+    assert (finding.level, finding.message) == (Level.ERROR, "port 30008 is taken by Service else/other")
 
 
 def test_the_registrys_secret_is_read_but_never_shown(ready, cluster):
     secret(ready, "training-model-env", "index.docker.io")
     finding = next(f for f in preflight(cluster, HUB) if f.check == "registry secret" and f.level is Level.ERROR)
-    assert finding.said.endswith("it knows index.docker.io, not https://index.docker.io/v1/")
+    assert finding.message.endswith("it knows index.docker.io, not https://index.docker.io/v1/")
     assert finding.remedy == "delete it, then run `python -m deploy secret`"
     assert "c2VjcmV0" not in table([finding])
 
@@ -181,17 +183,17 @@ def test_policies_that_nobody_enforces_are_a_warning(ready, cluster):
 
 def test_the_arithmetic_of_scaling_down(ready, cluster):
     """5 % of 250m is 12.5m; back to 2 replicas it takes 2/3 of that. Of 100m it is 3.3m, below what idling takes."""
-    assert "below 8.3m" in found(cluster)["autoscaling"].said
+    assert "below 8.3m" in found(cluster)["autoscaling"].message
     finding = found(cluster, HUB.model_copy(update={"cpu_request": "100m"}))["autoscaling"]
     assert finding.level is Level.WARNING
-    assert "below 3.3m (5 % of 100m, times 2/3): 10 would settle at 10 for good" in finding.said
+    assert "below 3.3m (5 % of 100m, times 2/3): 10 would settle at 10 for good" in finding.message
 
 
 def test_what_may_not_be_looked_at_is_a_warning(ready, cluster):
     ready.fail("GET", "/secrets/", 403, "secrets is forbidden")
     finding = found(cluster)["registry secret"]
     assert finding.level is Level.WARNING
-    assert finding.said == "not known: Secret serving-model-env/regcred may not be read by these credentials"
+    assert finding.message == "not known: Secret serving-model-env/regcred may not be read by these credentials"
     assert finding.remedy.startswith("run `python -m deploy secret`, which may write it")
 
 
