@@ -56,8 +56,8 @@ def drive(
     load = Load()
     begun, cpu = time.monotonic(), time.process_time()
     until = float("inf") if seconds is None else begun + seconds
-    asked = itertools.cycle((question, question.body) for question in questions)
-    turns = itertools.islice(asked, count)
+    bodies = itertools.cycle((question, question.body) for question in questions)
+    turns = itertools.islice(bodies, count)
     client = HTTPClient.from_url(
         url,
         concurrency=concurrency,
@@ -95,8 +95,8 @@ def _ask(client: HTTPClient, question: Question, body: bytes) -> str:
         content = response.read()
         if response.status_code != http.client.OK:
             return f"status {response.status_code}"
-        found = json.loads(content)
-        whole = question.context[found["start_pos"] : found["end_pos"]] == found["answer"] != ""
+        answer = json.loads(content)
+        whole = question.context[answer["start_pos"] : answer["end_pos"]] == answer["answer"] != ""
         return "" if whole else "not a span of the context"
     except (OSError, HTTPParseError, ValueError, KeyError) as error:
         return type(error).__name__

@@ -39,10 +39,10 @@ def _bodies() -> list[tuple[str, dict[str, Any]]]:
     kinds = questions.kinds(paths)
     weights = _weights(os.environ.get("QNA_LOAD_WEIGHTS", ""))
     drawn = random.Random(3)  # noqa: S311  # no secret
-    asked = [kind for kind, weight in weights.items() for _ in range(weight * 100) if kinds.get(kind)]
-    drawn.shuffle(asked)
-    turns = {kind: itertools.cycle(found) for kind, found in kinds.items()}
-    return [(kind, next(turns[kind])) for kind in asked]
+    order = [kind for kind, weight in weights.items() for _ in range(weight * 100) if kinds.get(kind)]
+    drawn.shuffle(order)
+    turns = {kind: itertools.cycle(bodies) for kind, bodies in kinds.items()}
+    return [(kind, next(turns[kind])) for kind in order]
 
 
 class Asker(FastHttpUser):
@@ -70,8 +70,8 @@ class Asker(FastHttpUser):
             if response.status_code != 200:
                 response.failure(str(response.error) if response.status_code == 0 else f"status {response.status_code}")
                 return
-            found = response.json()
-            if body["context"][found["start_pos"] : found["end_pos"]] != found["answer"]:
+            answer = response.json()
+            if body["context"][answer["start_pos"] : answer["end_pos"]] != answer["answer"]:
                 response.failure("not a span of the context")
 
 

@@ -26,23 +26,23 @@ class Question:
 
 def load(paths: Sequence[Path], *, count: int, seed: int = 3) -> list[Question]:
     """Draw `count` answerable questions, all of them when there are fewer. Raises OSError or ValueError."""
-    found = []
+    questions = []
     for path in paths:
         try:
             articles = json.loads(path.read_bytes())["data"]
-            found += [
-                Question(asked["question"], paragraph["context"])
+            questions += [
+                Question(row["question"], paragraph["context"])
                 for article in articles
                 for paragraph in article["paragraphs"]
-                for asked in paragraph["qas"]
-                if asked["answers"]
+                for row in paragraph["qas"]
+                if row["answers"]
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not SQuAD JSON: {type(error).__name__}: {error}") from error
-    if not found:
+    if not questions:
         raise ValueError(f"no answerable question in {', '.join(map(str, paths))}")
-    random.Random(seed).shuffle(found)  # noqa: S311  # no secret
-    return found[:count]
+    random.Random(seed).shuffle(questions)  # noqa: S311  # no secret
+    return questions[:count]
 
 
 def of_length(questions: Sequence[Question], characters: int) -> Question:
@@ -64,14 +64,14 @@ def kinds(paths: Sequence[Path]) -> dict[str, list[dict[str, object]]]:
     answerable = load(paths, count=1_000_000)
     before = of_length(answerable, LONG_CHARACTERS).context
     return {
-        "short": [{"question": found.question, "context": found.context} for found in answerable],
-        "long": [{"question": found.question, "context": f"{before} {found.context}"} for found in answerable],
+        "short": [{"question": example.question, "context": example.context} for example in answerable],
+        "long": [{"question": example.question, "context": f"{before} {example.context}"} for example in answerable],
         "unanswerable": [
-            {"question": asked["question"], "context": paragraph["context"], "allow_no_answer": True}
+            {"question": row["question"], "context": paragraph["context"], "allow_no_answer": True}
             for path in paths
             for article in json.loads(path.read_bytes())["data"]
             for paragraph in article["paragraphs"]
-            for asked in paragraph["qas"]
-            if not asked["answers"]
+            for row in paragraph["qas"]
+            if not row["answers"]
         ],
     }

@@ -79,10 +79,10 @@ class Watch:
 
     def autoscaler(self) -> Autoscaler:
         """Return what the HPA says. Raises DeployError when there is none, or no cluster."""
-        found = self._cluster.get("HorizontalPodAutoscaler", AUTOSCALER, self._namespace)
-        if found is None:
+        manifest = self._cluster.get("HorizontalPodAutoscaler", AUTOSCALER, self._namespace)
+        if manifest is None:
             raise Refused(f"there is no HPA {self._namespace}/{AUTOSCALER}; run `python -m deploy apply` first", 404)
-        return Autoscaler.of(found)
+        return Autoscaler.of(manifest)
 
     def require_metrics(self) -> None:
         """Raise Refused when the cluster has no metrics API, without which an HPA never scales."""
@@ -99,20 +99,20 @@ class Watch:
 
     def pods(self, *, answered: bool = False) -> dict[str, Pod]:
         """Return the pods that are ready."""
-        found = self._cluster.find("Pod", self._namespace, labels(SERVING))
+        pods = self._cluster.find("Pod", self._namespace, labels(SERVING))
         used: dict[str, float] = {}
         with suppress(DeployError):  # metrics come late, and may be away for a while
             for measured in self._cluster.find("PodMetrics", self._namespace):
                 used[measured["metadata"]["name"]] = sum(millicores(c["usage"]["cpu"]) for c in measured["containers"])
-        names = [pod["metadata"]["name"] for pod in found if _ready(pod)]
+        names = [pod["metadata"]["name"] for pod in pods if _ready(pod)]
         return {name: Pod(used.get(name), self._answered(name) if answered else None) for name in names}
 
     def requested(self) -> float:
         """Return the CPU that a pod of the Deployment requests (millicores)."""
-        found = self._cluster.get("Deployment", DEPLOYMENT, self._namespace)
-        if found is None:
+        deployment = self._cluster.get("Deployment", DEPLOYMENT, self._namespace)
+        if deployment is None:
             raise Refused(f"there is no Deployment {self._namespace}/{DEPLOYMENT}", 404)
-        containers = found["spec"]["template"]["spec"]["containers"]
+        containers = deployment["spec"]["template"]["spec"]["containers"]
         return sum(millicores(container["resources"]["requests"]["cpu"]) for container in containers)
 
     def url(self) -> str:

@@ -191,10 +191,10 @@ def _evaluate(options: argparse.Namespace) -> None:
         model, tokenizer = _checkpoint(tag)
         reader = Reader(tokenizer, TorchEngine(model), stored.settings)
     readings = evaluate.read(reader, examples, progress=True)
-    said = evaluate.say(readings, reader.settings)
-    report = evaluate.figures(readings, reader.settings) | {
-        "slices": slices.slices(said),
-        "misses": slices.misses(said),
+    predictions = evaluate.predict(readings, reader.settings)
+    report = evaluate.evaluate(readings, reader.settings) | {
+        "slices": slices.slices(predictions),
+        "misses": slices.misses(predictions),
     }
     print(evaluate.table(report), file=sys.stderr)
     precision = "float32" if options.full_precision else "int8"

@@ -16,7 +16,7 @@ from training import data, store
 from training.errors import SettingsError
 from training.export.graph import calibration_rows, export
 from training.measure import gate
-from training.measure.evaluate import Gain, Readings, figures, gain, predict, read, say
+from training.measure.evaluate import Gain, Readings, evaluate, gain, predict, read
 from training.measure.fit import calibration_errors, fit
 from training.measure.metrics import summary
 from training.network import base as base_models
@@ -69,7 +69,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     def measure(model: PreTrainedModel) -> dict[str, float]:
         reader = Reader(tokenizer, TorchEngine(model), reader_settings)
         full_precision[:] = read(reader, dev_examples, progress=True)
-        return summary(prediction.scored for prediction in say(full_precision, reader_settings))
+        return summary(prediction.scored for prediction in predict(full_precision, reader_settings))
 
     soft = labels.load(settings.labels) if settings.labels else None
     model, by_epoch = fine_tune(settings, base, tokenizer, train_examples, measure, labels=soft, checkpoint=checkpoint)
@@ -130,12 +130,12 @@ def _measure(
     artifact.write_json(served / artifact.READER, fitted.model_dump())
     own = readings[: len(dev_examples)]
     metrics: dict[str, Any] = {
-        "served": {"precision": "int8", **figures(own, fitted)},
-        "full_precision": {"precision": "float32", **figures(full_precision, fitted)},
+        "served": {"precision": "int8", **evaluate(own, fitted)},
+        "full_precision": {"precision": "float32", **evaluate(full_precision, fitted)},
         "calibration_error": calibration_errors(own, reader.settings),
     }
     if made:
-        metrics["constructed"] = figures(readings, fitted)
+        metrics["constructed"] = evaluate(readings, fitted)
     checks = gate.checks(
         settings.gate,
         metrics["served"]["sources"],
@@ -162,7 +162,7 @@ def _over_production(name: str, own: Readings, fitted: ReaderSettings) -> Gain |
     logger.info("measuring %s, the model in production", in_production[0])
     reader = artifact.load(in_production[1]).reader()
     readings = read(reader, [example for example, _ in own], progress=True)
-    return gain(say(own, fitted), say(readings, reader.settings))
+    return gain(predict(own, fitted), predict(readings, reader.settings))
 
 
 def _write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:

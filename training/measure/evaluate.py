@@ -80,8 +80,14 @@ def _readings(reader: Reader, queries: list[Query]) -> list[Reading]:
         return reader.read([replace(queries[0], question="", context="")])
 
 
-def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bool) -> list[Prediction]:
-    """Decide each reading under the settings, and score what is said."""
+def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bool | None = None) -> list[Prediction]:
+    """Decide each reading under the settings, and score the answer.
+
+    allow_no_answer: None allows "no answer" when some of the examples have none, as SQuAD 2.0 does; on data with
+    answers throughout, as in SQuAD 1.1, a span must always be chosen.
+    """
+    if allow_no_answer is None:
+        allow_no_answer = any(not example.answers for example, _ in readings)
     predictions = []
     for example, reading in readings:
         reading = replace(reading, query=replace(reading.query, allow_no_answer=allow_no_answer))
@@ -100,39 +106,32 @@ def gain(of: list[Prediction], over: list[Prediction]) -> Gain:
     return Gain(float(difference.mean()), float(difference.std() / np.sqrt(len(difference))), float(other.mean()))
 
 
-def figures(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
-    """Return what a model is worth on some examples.
+def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
+    """Return the metrics of a model on some examples.
 
-    overall, sources: `metrics.summary` of what is said; "no answer" is allowed only when some of the examples have
-    none, as in SQuAD 2.0, while on data with answers throughout, as in SQuAD 1.1, a span must always be chosen.
-    confidence: `calibration.confidence` of what is said, and the calibration error without the fitted temperature.
-    forced, no_answer: only when some examples have no answer. forced has the same on the answerable ones alone, with
-    "no answer" not allowed; no_answer is `calibration.no_answer`.
+    overall, sources: `metrics.summary` of its predictions. confidence: `calibration.confidence` of them, and the
+    calibration error without the fitted temperature. forced, no_answer: only when some examples have no answer. forced
+    has the same on the answerable ones alone, with "no answer" not allowed; no_answer is `calibration.no_answer`.
     """
-    said = say(readings, settings)
-    sources = dict.fromkeys(p.example.source for p in said)
+    predictions = predict(readings, settings)
+    sources = dict.fromkeys(p.example.source for p in predictions)
     report: dict[str, Any] = {
-        **_worth(said, say(readings, _unfitted(settings))),
-        "sources": {source: summary(p.scored for p in said if p.example.source == source) for source in sources},
+        **_summarise(predictions, predict(readings, _unfitted(settings))),
+        "sources": {source: summary(p.scored for p in predictions if p.example.source == source) for source in sources},
     }
     answerable = [(example, reading) for example, reading in readings if example.answers]
     if len(answerable) < len(readings):
         if answerable:
-            report["forced"] = _worth(say(answerable, settings), say(answerable, _unfitted(settings)))
+            report["forced"] = _summarise(predict(answerable, settings), predict(answerable, _unfitted(settings)))
         report["no_answer"] = calibration.no_answer(
-            np.array([p.null_score_diff for p in said]),
-            np.array([not p.answer.text for p in said]),
-            np.array([not p.example.answers for p in said]),
+            np.array([p.null_score_diff for p in predictions]),
+            np.array([not p.answer.text for p in predictions]),
+            np.array([not p.example.answers for p in predictions]),
         )
     return report
 
 
-def say(readings: Readings, settings: ReaderSettings) -> list[Prediction]:
-    """Return the predictions that `figures` is about."""
-    return predict(readings, settings, allow_no_answer=any(not example.answers for example, _ in readings))
-
-
-def _worth(predictions: list[Prediction], unfitted: list[Prediction]) -> dict[str, Any]:
+def _summarise(predictions: list[Prediction], unfitted: list[Prediction]) -> dict[str, Any]:
     confidence = calibration.confidence(*_confidences(predictions))
     confidence["unfitted_calibration_error"] = round(calibration.calibration_error(*_confidences(unfitted)), 4)
     return {"overall": summary(p.scored for p in predictions), "confidence": confidence}
@@ -147,7 +146,7 @@ def _unfitted(settings: ReaderSettings) -> ReaderSettings:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Lay out `figures` for a person: a line a source and group, then what confidence and "no answer" are worth."""
+    """Lay out an evaluation for a person: a line a source and group, then how good confidence and "no answer" are."""
     rows = list(_rows("overall", report["overall"]))
     if len(report["sources"]) > 1:
         rows += [row for name, metrics in report["sources"].items() for row in _rows(name, metrics)]

@@ -2,12 +2,12 @@ import pytest
 
 from tests.readings import SETTINGS, reading
 from training.data import Answer, Example
-from training.measure.evaluate import Gain, figures, gain, read, say, table
+from training.measure.evaluate import Gain, evaluate, gain, predict, read, table
 
 
 def test_on_questions_with_answers_throughout_a_span_is_always_chosen():
     # The null score is far above the spans'; "aa" is right in two of three.
-    report = figures([reading(i, odds=3, gold=gold, null=9.0) for i, gold in enumerate(("aa", "aa", "bb"))], SETTINGS)
+    report = evaluate([reading(i, odds=3, gold=gold, null=9.0) for i, gold in enumerate(("aa", "aa", "bb"))], SETTINGS)
     assert report["overall"] == {"exact_match": pytest.approx(66.667), "f1": pytest.approx(66.667), "total": 3}
     assert "no_answer" not in report
     assert report["confidence"]["bins"] == [{"confidence": 0.75, "right": 0.6667, "total": 3}]
@@ -17,7 +17,7 @@ def test_on_mixed_questions_what_is_said_what_is_forced_and_the_decision_are_tol
     # Null scores 4 and -4 against log 3 of "aa". Said: "" (wrong), "" (right), "aa" (right), "aa" (wrong).
     golds, nulls = ("aa", "", "aa", ""), (2.0, 2.0, -2.0, -2.0)
     mixed = [reading(i, odds=3, gold=gold, null=null) for i, (gold, null) in enumerate(zip(golds, nulls, strict=True))]
-    report = figures(mixed, SETTINGS)
+    report = evaluate(mixed, SETTINGS)
     assert [report["overall"][name] for name in ("f1", "HasAns_f1", "NoAns_f1")] == [50, 50, 50]
     assert report["forced"]["overall"] == {"exact_match": 100, "f1": 100, "total": 2}
     assert report["no_answer"] == {"roc_auc": 0.5, "HasAns_accuracy": 50, "NoAns_accuracy": 50}
@@ -25,7 +25,7 @@ def test_on_mixed_questions_what_is_said_what_is_forced_and_the_decision_are_tol
 
 
 def test_unanswerable_questions_alone_have_nothing_to_force():
-    report = figures([reading(0, odds=3, gold="", null=2.0)], SETTINGS)
+    report = evaluate([reading(0, odds=3, gold="", null=2.0)], SETTINGS)
     assert report["no_answer"] == {"NoAns_accuracy": 100}
     assert "forced" not in report
     assert "100.0 % of the unanswerable" in table(report)
@@ -34,15 +34,15 @@ def test_unanswerable_questions_alone_have_nothing_to_force():
 def test_the_calibration_error_is_told_with_and_without_the_temperature():
     # Odds of 3 give a confidence of 0.75, at temperature 2 of sqrt(3) / (1 + sqrt(3)) = 0.634; none is right.
     settings = SETTINGS.model_copy(update={"temperature": 2.0})
-    confidence = figures([reading(0, odds=3, gold="bb")], settings)["confidence"]
+    confidence = evaluate([reading(0, odds=3, gold="bb")], settings)["confidence"]
     assert confidence["calibration_error"] == pytest.approx(0.634, abs=1e-3)
     assert confidence["unfitted_calibration_error"] == pytest.approx(0.75, abs=1e-3)
 
 
 def test_a_gain_is_the_mean_of_the_differences_with_its_standard_error():
     golds = ("aa", "aa", "bb", "aa")
-    better = say([reading(i, odds=3, gold=gold) for i, gold in enumerate(golds)], SETTINGS)
-    worse = say([reading(i, odds=1 / 3, gold=gold) for i, gold in enumerate(golds)], SETTINGS)
+    better = predict([reading(i, odds=3, gold=gold) for i, gold in enumerate(golds)], SETTINGS)
+    worse = predict([reading(i, odds=1 / 3, gold=gold) for i, gold in enumerate(golds)], SETTINGS)
     # Differences of 100, 100, -100 and 100 points.
     assert gain(better, worse) == Gain(mean=50, standard_error=7500**0.5 / 2, over=25)
 
@@ -56,4 +56,4 @@ def test_a_question_that_is_too_long_counts_as_unanswered(tiny_model):
         for i, question in enumerate(("why " * 400, "why?"))
     )
     assert [bool(reading.logits[0][0].size > 3) for _, reading in read(reader, [long, short])] == [False, True]
-    assert figures(read(reader, [long]), reader.settings)["overall"]["f1"] == 0
+    assert evaluate(read(reader, [long]), reader.settings)["overall"]["f1"] == 0
