@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,15 +65,11 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         max_answer_length=settings.max_answer_length,
     )
     tokenizer = TextTokenizer.from_file(base.folder / artifact.TOKENIZER)
-    full_precision: Readings = []
-
-    def measure(model: PreTrainedModel) -> dict[str, float]:
-        reader = Reader(tokenizer, TorchEngine(model), reader_settings)
-        full_precision[:] = read(reader, dev_examples, progress=True)
-        return summary(prediction.scored for prediction in predict(full_precision, reader_settings))
-
+    dev = _DevSet(dev_examples, tokenizer, reader_settings)
     soft = labels.load(settings.labels) if settings.labels else None
-    model, by_epoch = fine_tune(settings, base, tokenizer, train_examples, measure, labels=soft, checkpoint=checkpoint)
+    model, by_epoch = fine_tune(
+        settings, base, tokenizer, train_examples, dev.measure, labels=soft, checkpoint=checkpoint
+    )
     if not process.is_main_process:
         return None
     origin = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **origin}
@@ -80,13 +77,29 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     _write_checkpoint(model, base.folder, folder / CHECKPOINT)
     calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)
     _write_served(model, base.folder, folder / SERVED, reader_settings, origin, calibration)
-    metrics, made = _measure(settings, folder / SERVED, dev_examples, full_precision)
-    metrics |= {"epochs": by_epoch, "gate": [str(check) for check in made]}
+    metrics, checks = _measure(settings, folder / SERVED, dev_examples, dev.readings)
+    metrics |= {"epochs": by_epoch, "gate": [str(check) for check in checks]}
     _seal(folder / SERVED, metrics)
-    gate.judge(made)
+    gate.judge(checks)
     tag = store.save(settings.model_name, folder / SERVED, folder / CHECKPOINT, metrics, origin)
     finish(folder, tag)
     return tag
+
+
+@dataclass
+class _DevSet:
+    """The dev examples, read in full precision after every epoch. readings: those of the last network."""
+
+    examples: list[Example]
+    tokenizer: TextTokenizer
+    settings: ReaderSettings
+    readings: Readings = field(default_factory=list)
+
+    def measure(self, model: PreTrainedModel) -> dict[str, float]:
+        """Return exact match and F1 in percent."""
+        reader = Reader(self.tokenizer, TorchEngine(model), self.settings)
+        self.readings = read(reader, self.examples, progress=True)
+        return summary(prediction.scored for prediction in predict(self.readings, self.settings))
 
 
 def load_examples(settings: TrainSettings) -> tuple[list[Example], list[Example]]:
@@ -123,9 +136,9 @@ def _measure(
 
     Who trains on constructed negatives tunes "no answer" on as many constructed ones as the dev examples have answers.
     """
-    made = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
+    constructed = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
     reader = artifact.load(served).reader()
-    readings = read(reader, dev_examples + made, progress=True)
+    readings = read(reader, dev_examples + constructed, progress=True)
     fitted = fit(readings, reader.settings)
     artifact.write_json(served / artifact.READER, fitted.model_dump())
     own = readings[: len(dev_examples)]
@@ -134,7 +147,7 @@ def _measure(
         "full_precision": {"precision": "float32", **evaluate(full_precision, fitted)},
         "calibration_error": calibration_errors(own, reader.settings),
     }
-    if made:
+    if constructed:
         metrics["constructed"] = evaluate(readings, fitted)
     checks = gate.checks(
         settings.gate,
