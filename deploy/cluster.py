@@ -6,14 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import urllib3
 from kubernetes import client
 
 from deploy import kubeconfig
 from deploy.errors import DeployError, Refused, Unauthorized
-from deploy.kinds import KINDS, describe, described
+from deploy.kinds import KINDS, describe, described, path_of
 from deploy.patience import Patience
 from deploy.remedies import OVERLOADED, foreign, refused, unreachable
 
@@ -87,7 +86,7 @@ class Cluster:
         """Return an object, or None when there is none."""
         what = described(kind, name, namespace)
         try:
-            answer: dict[str, Any] = self._request("GET", _path(kind, namespace, name), f"{what} could not be read")
+            answer: dict[str, Any] = self._request("GET", path_of(kind, namespace, name), f"{what} could not be read")
         except Refused as error:
             if error.status == 404:
                 return None
@@ -100,7 +99,7 @@ class Cluster:
         """Return the objects of a kind with these labels, in one namespace or (None) in all."""
         query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())} if selector else {}
         what = f"the list of {kind} in {namespace or 'all namespaces'} could not be read"
-        answer: list[dict[str, Any]] = self._request("GET", _path(kind, namespace), what, query).get("items", [])
+        answer: list[dict[str, Any]] = self._request("GET", path_of(kind, namespace), what, query).get("items", [])
         return answer
 
     def apply(self, manifest: dict[str, Any], *, dry_run: bool = False, force: bool = False) -> dict[str, Any]:
@@ -110,7 +109,7 @@ class Cluster:
         """
         query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
         about = manifest["metadata"]
-        path = _path(manifest["kind"], about.get("namespace"), about["name"])
+        path = path_of(manifest["kind"], about.get("namespace"), about["name"])
         applied: dict[str, Any] = self._request(
             "PATCH",
             path,
@@ -125,7 +124,7 @@ class Cluster:
         """Change these fields and leave everything else alone."""
         self._request(
             "PATCH",
-            _path(kind, namespace, name),
+            path_of(kind, namespace, name),
             f"{described(kind, name, namespace)} could not be changed",
             {"fieldManager": f"{FIELD_MANAGER}-merge"},
             change,
@@ -137,7 +136,7 @@ class Cluster:
         try:
             self._request(
                 "DELETE",
-                _path(kind, namespace, name),
+                path_of(kind, namespace, name),
                 f"{described(kind, name, namespace)} could not be deleted",
                 body={"propagationPolicy": "Foreground"},
             )
@@ -169,13 +168,13 @@ class Cluster:
 
     def ask(self, service: str, port: str, namespace: str, path: str, body: Any = None) -> Any:
         """Send a request to a Service through the API server, POST when there is a body, and return its JSON."""
-        proxied = f"{_path('Service', namespace, f'http:{service}:{port}')}/proxy{path}"
+        proxied = f"{path_of('Service', namespace, f'http:{service}:{port}')}/proxy{path}"
         what = f"{described('Service', service, namespace)} did not answer {path}"
         return self._request("GET" if body is None else "POST", proxied, what, body=body)
 
     def metrics(self, pod: str, port: int, namespace: str) -> str:
         """Return a pod's own metrics, as Prometheus reads them."""
-        path = f"{_path('Pod', namespace, f'{pod}:{port}')}/proxy/metrics"
+        path = f"{path_of('Pod', namespace, f'{pod}:{port}')}/proxy/metrics"
         what = f"{described('Pod', pod, namespace)} did not answer /metrics"
         return self._send("GET", path, what).data.decode()
 
@@ -198,7 +197,7 @@ class Cluster:
         query |= {"follow": "true"} if tail is None else {"tailLines": str(tail)}
         query |= {} if since is None else {"sinceTime": since}
         query |= {"previous": "true"} if previous else {}
-        path = f"{_path('Pod', namespace, pod)}/log"
+        path = f"{path_of('Pod', namespace, pod)}/log"
         response = self._send("GET", path, f"the log of {described('Pod', pod, namespace)} could not be read", query)
         rest = b""
         try:
@@ -292,12 +291,6 @@ def _is_status(body: bytes) -> bool:
         return bool(json.loads(body).get("kind") == "Status")
     except (ValueError, AttributeError):
         return False
-
-
-def _path(kind: str, namespace: str | None, name: str | None = None) -> str:
-    api, plural, namespaced = KINDS[kind]
-    place = f"/namespaces/{quote(namespace)}" if namespaced and namespace is not None else ""
-    return f"/{api}{place}/{plural}" + (f"/{quote(name, safe=':')}" if name else "")
 
 
 def _line(raw: bytes) -> Line:

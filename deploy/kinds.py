@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 
 class Kind(NamedTuple):
@@ -52,6 +53,13 @@ _RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 def rank(manifest: dict[str, Any]) -> int:
     """Return an object's place in the order of applying; what is deleted goes the other way."""
     return _RANKS[manifest["kind"]]
+
+
+def path_of(kind: str, namespace: str | None, name: str | None = None) -> str:
+    """Return where the API has an object, or without a name the list of a kind."""
+    api, plural, namespaced = KINDS[kind]
+    place = f"/namespaces/{quote(namespace)}" if namespaced and namespace is not None else ""
+    return f"/{api}{place}/{plural}" + (f"/{quote(name, safe=':')}" if name else "")
 
 
 def described(kind: str, name: str, namespace: str | None = None) -> str:

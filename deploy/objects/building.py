@@ -66,8 +66,6 @@ def _kaniko(
     secrets, secret_mounts = _credentials(settings)
     authority, authority_mounts = _authority(settings)
     trusted = [client.V1EnvVar(name="SSL_CERT_DIR", value=_CA_FOLDERS)] if authority else []
-    more = [f"--build-arg={argument}" for argument in settings.build_arguments]
-    insecure = ["--insecure", "--insecure-pull"] if settings.registry_insecure else []
     return job(
         name,
         settings.training_namespace,
@@ -79,16 +77,7 @@ def _kaniko(
             client.V1Container(
                 name="kaniko",
                 image=settings.kaniko_image,
-                args=[
-                    *arguments,
-                    *more,
-                    *insecure,
-                    "--digest-file=/dev/termination-log",
-                    "--compressed-caching=false",  # layers go to the disk, not into memory
-                    "--push-retry=3",
-                    "--log-format=text",
-                    *settings.kaniko_arguments,
-                ],
+                args=[*arguments, *_common_arguments(settings)],
                 env=[*(env or []), *trusted] or None,
                 resources=resources(settings.build_cpu, settings.build_memory, settings.build_memory),
                 security_context=client.V1SecurityContext(
@@ -96,15 +85,24 @@ def _kaniko(
                     allow_privilege_escalation=False,
                     capabilities=client.V1Capabilities(drop=["ALL"], add=_CAPABILITIES),
                 ),
-                volume_mounts=[
-                    *secret_mounts,
-                    *authority_mounts,
-                    *mounts,
-                ],
+                volume_mounts=[*secret_mounts, *authority_mounts, *mounts],
             )
         ],
         volumes=[*secrets, *authority, *volumes],
     )
+
+
+def _common_arguments(settings: Settings) -> list[str]:
+    """Return what every build is told."""
+    return [
+        *(f"--build-arg={argument}" for argument in settings.build_arguments),
+        *(["--insecure", "--insecure-pull"] if settings.registry_insecure else []),
+        "--digest-file=/dev/termination-log",
+        "--compressed-caching=false",  # layers go to the disk, not into memory
+        "--push-retry=3",
+        "--log-format=text",
+        *settings.kaniko_arguments,
+    ]
 
 
 def _credentials(settings: Settings) -> tuple[list[client.V1Volume], list[client.V1VolumeMount]]:
