@@ -37,14 +37,14 @@ def alone(tiny_store, tmp_path_factory):
 
 
 def test_one_process_answers(alone):
-    assert httpx.post(f"{alone.url}/answer", json=EXAMPLE_REQUEST).status_code == 200
+    assert httpx.post(f"{alone.url}/answer", json=EXAMPLE_REQUEST, timeout=30).status_code == 200
     children = subprocess.run(["ps", "--ppid", str(alone.pid), "--no-headers"], capture_output=True, text=True).stdout
     assert not children
 
 
 def test_metrics_are_counted(alone):
-    httpx.get(f"{alone.url}/livez")
-    assert "bentoml_service_request_total" in httpx.get(f"{alone.url}/metrics").text
+    httpx.get(f"{alone.url}/livez", timeout=30)
+    assert "bentoml_service_request_total" in httpx.get(f"{alone.url}/metrics", timeout=30).text
 
 
 def test_a_model_is_verified_by_answering(tiny_store, tiny_model):
@@ -84,7 +84,7 @@ def test_what_has_begun_is_answered_after_sigterm(tiny_store, tmp_path):
             target=lambda: statuses.append(httpx.post(f"{server.url}/answer", json=body, timeout=30).status_code)
         )
         asker.start()
-        while 'in_progress{endpoint="/answer"' not in httpx.get(f"{server.url}/metrics").text:
+        while 'in_progress{endpoint="/answer"' not in httpx.get(f"{server.url}/metrics", timeout=30).text:
             assert asker.is_alive()
         os.kill(server.pid, signal.SIGTERM)
         asker.join()

@@ -207,7 +207,7 @@ def test_too_many_at_once(tiny_store, tmp_path):
         refused = [response for response in responses if response.status_code == 429]
         assert all(response.json()["error"] == "too_many_requests" for response in refused)
         assert all(int(response.headers["retry-after"]) >= 1 for response in refused)
-        assert httpx.get(f"{server.url}/health").status_code == 200
+        assert httpx.get(f"{server.url}/health", timeout=30).status_code == 200
         assert httpx.post(f"{server.url}/answer", json=EXAMPLE_REQUEST, timeout=30).status_code == 200
 
 

@@ -48,7 +48,7 @@ def serving(containers, image, tmp_path):
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: process.poll() is not None or httpx.get(f"{url}/readyz").status_code == 200)
+        wait_for(lambda: process.poll() is not None or httpx.get(f"{url}/readyz", timeout=30).status_code == 200)
         assert process.poll() is None, log.read_text()
         yield url, f"qna-{port}", process, log
     finally:
@@ -65,7 +65,7 @@ def inside(containers, image, *words):
 
 def requests(url):
     """How many the service has answered, and how many it has begun, by one reading of its metrics."""
-    metrics = httpx.get(f"{url}/metrics").text
+    metrics = httpx.get(f"{url}/metrics", timeout=30).text
     counts = (rf'_{which}\{{endpoint="/answer".*\}} (.+)' for which in ("request_total", "request_in_progress"))
     return [sum(float(found) for found in re.findall(count, metrics)) for count in counts]
 
@@ -80,8 +80,8 @@ def test_it_answers_in_a_pods_conditions(containers, image, tmp_path):
     with serving(containers, image, tmp_path) as (url, name, _, log):
         found = httpx.post(f"{url}/answer", json=EXAMPLE_REQUEST, timeout=30).json()
         assert CONTEXT[found["start_pos"] : found["end_pos"]] == found["answer"]
-        assert httpx.get(f"{url}/health").json()["bento"].startswith("extractive-qa:")
-        assert "bentoml_service_request_total" in httpx.get(f"{url}/metrics").text
+        assert httpx.get(f"{url}/health", timeout=30).json()["bento"].startswith("extractive-qa:")
+        assert "bentoml_service_request_total" in httpx.get(f"{url}/metrics", timeout=30).text
         status = containers.ctr("tasks", "exec", "--exec-id", "status", name, "cat", "/proc/1/status")
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert fields["Uid"].split() == ["1034"] * 4

@@ -63,8 +63,8 @@ def test_the_base_is_pinned_by_digest_and_can_be_another(context):
 def test_it_answers_like_the_source_tree(context, client, tmp_path):
     tag, folder = context
     with serve_alone(folder, tmp_path) as alone:
-        assert httpx.get(f"{alone.url}/health").json()["bento"] == tag
-        alike = httpx.post(f"{alone.url}/answer", json=EXAMPLE_REQUEST).json()
+        assert httpx.get(f"{alone.url}/health", timeout=30).json()["bento"] == tag
+        alike = httpx.post(f"{alone.url}/answer", json=EXAMPLE_REQUEST, timeout=30).json()
         assert client.post("/answer", json=EXAMPLE_REQUEST).json() == alike
 
 

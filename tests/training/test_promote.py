@@ -45,7 +45,7 @@ def test_the_label_moves_and_the_service_follows_it(home, tiny_model, tmp_path):
 def served_by(home, log):
     log.mkdir()
     with serve(home, log) as server:
-        return httpx.get(f"{server.url}/health").json()["model"]["tag"]
+        return httpx.get(f"{server.url}/health", timeout=30).json()["model"]["tag"]
 
 
 def test_the_list_is_a_table_for_a_person(home):
