@@ -77,9 +77,9 @@ async def _answer(request: Request, model: type[AnswerRequest] | type[AnswersReq
     raw = await read_body(request)
     body = parse(model, raw)
     async with _until_client_leaves(request):
-        with admission.slot():
+        with admission.slot(len(raw)):
             prepared = await _run(len(raw), reader.prepare, body.to_queries())
-            admission.check_time(prepared)
+            admission.check_time(len(raw), prepared)
             logits = await asyncio.wrap_future(reader.submit(prepared))
             return body.respond(await _run(len(raw), reader.postprocess, prepared, logits))
 

@@ -153,9 +153,9 @@ class Reader:
         """Have the windows read; the future holds their logits in a row, and fails as the engine does."""
         return self._scheduler.submit(prepared.windows)
 
-    def wait_s(self, prepared: Prepared) -> float:
-        """Return in how many seconds these queries would be read, if they were submitted now."""
-        return self._scheduler.wait_s(prepared.tokens)
+    def wait_s(self, tokens: int) -> float:
+        """Return in how many seconds windows of so many tokens would be read, if they were submitted now."""
+        return self._scheduler.wait_s(tokens)
 
     def backlog_s(self) -> float:
         """Return in how many seconds all that was submitted will be read."""

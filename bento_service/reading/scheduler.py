@@ -16,8 +16,8 @@ import numpy as np
 from bento_service.reading.engines import Engine, Logits
 from bento_service.reading.windows import Window
 
-HALF_LIFE_S = 60.0
-"""Seconds of work after which a measured speed counts half."""
+HALF_LIFE_S = 10.0
+"""Seconds of work after which a measured speed counts half: a pod's share of a node can change that fast."""
 
 
 class Scheduler:
