@@ -10,8 +10,6 @@ from bento_service.reading.reader import Prepared, Reader
 
 SHARE = 0.8
 """Share of the time limit within which a request must be expected to be read: the estimate may be wrong by a fifth."""
-
-
 _REMEMBERED = 0.9
 """Share of what was measured before in tokens a byte, after one more request."""
 
@@ -19,9 +17,8 @@ _REMEMBERED = 0.9
 class Admission:
     """Counts the requests in flight, and compares what the reader expects with the time limit (s).
 
-    A text that would be late is refused by its size, at the tokens a byte seen so far, before it is tokenised.
-
-    For the event loop's thread. Every refusal is a TooManyRequests with the seconds to wait.
+    A text that would be late is refused by its size, at the tokens a byte seen so far, before it is tokenised. Every
+    refusal is a TooManyRequests with the seconds to wait. For the event loop's thread.
     """
 
     def __init__(self, reader: Reader, *, max_concurrency: int, timeout_s: float) -> None:
