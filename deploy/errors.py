@@ -7,7 +7,7 @@
     │   ├── Unauthorized: it does not know the credentials
     │   └── WrongServer: what answers is not the cluster, or can't be trusted to be
     ├── Refused (4): the cluster or the registry answers that it won't
-    ├── RunFailed (5): a Job failed, was late or went away
+    ├── JobFailed (5): a Job failed, was late or went away
     ├── RolloutFailed (6): what was rolled out does not run or does not answer
     └── NotReady (7): the preflight found what would make a deployment fail
 
@@ -57,7 +57,7 @@ class Refused(DeployError):
         super().__init__(message)
 
 
-class RunFailed(DeployError):
+class JobFailed(DeployError):
     """A Job failed, took too long, or was deleted while it ran."""
 
     exit_code = 5

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from deploy import inputs, registry, render, runs
+from deploy import image_tag, jobs, registry, render
 from deploy.apply import apply
 from deploy.cluster import Cluster
-from deploy.errors import DeployError, Refused, RunFailed
+from deploy.errors import DeployError, JobFailed, Refused
 from deploy.objects.training import PACKAGE
 from deploy.settings import Settings
 
@@ -28,7 +28,7 @@ class Image(NamedTuple):
 class Pipeline:
     """Runs Jobs on a cluster and follows them. report: gets a line of progress at a time.
 
-    Every method raises RunFailed when the Job fails, and Unreachable or Refused.
+    Every method raises JobFailed when the Job fails, and Unreachable or Refused.
     """
 
     def __init__(self, cluster: Cluster, settings: Settings, report: Callable[[str], None]) -> None:
@@ -48,8 +48,8 @@ class Pipeline:
         name = settings.training_image
         if not if_changed:
             return self._always()
-        commit = settings.git_commit or inputs.head()
-        tag = inputs.tag(settings, commit)
+        commit = settings.git_commit or image_tag.head_commit()
+        tag = image_tag.tag(settings, commit)
         chosen = settings.model_copy(update={"git_commit": commit, "training_tag": tag})
         try:
             digest = registry.digest(settings, name, tag)
@@ -66,7 +66,7 @@ class Pipeline:
     def _always(self) -> Image:
         """Build the training image, and leave the tag by which `--if-changed` finds it again."""
         settings = self._settings
-        commit = settings.git_commit or inputs.newest(settings)
+        commit = settings.git_commit or image_tag.branch_commit(settings)
         digest = self._run("training-image", settings.model_copy(update={"git_commit": commit}))
         why = ""
         if commit is None:
@@ -75,7 +75,7 @@ class Pipeline:
             why = "registry_check is off"
         else:
             try:
-                registry.move(settings, settings.training_image, settings.training_tag, inputs.tag(settings, commit))
+                registry.move(settings, settings.training_image, settings.training_tag, image_tag.tag(settings, commit))
             except DeployError as error:
                 why = str(error)
         if why:
@@ -105,25 +105,25 @@ class Pipeline:
 
     def _run(self, name: str, settings: Settings) -> str:
         apply(self._cluster, render.objects(settings, *_BEFORE), lambda _: None)
-        return runs.run(self._cluster, render.run(settings, name), self._report)
+        return jobs.run(self._cluster, render.run(settings, name), self._report)
 
     def _packaged(self) -> str:
-        bento = runs.succeeded(self._cluster, PACKAGE, self._settings.training_namespace)
+        bento = jobs.termination_message(self._cluster, PACKAGE, self._settings.training_namespace)
         if bento is None:
-            raise RunFailed("no packaging Job has succeeded lately; run `python -m deploy package`, or set --tag")
+            raise JobFailed("no packaging Job has succeeded lately; run `python -m deploy package`, or set --tag")
         return bento.rpartition(":")[2]
 
     def _check(self, image: str, tag: str, digest: str) -> None:
         """Ask the registry whether what Kaniko says it pushed is there."""
         present = registry.digest(self._settings, image, tag)
         if present != digest:
-            raise RunFailed(f"the registry has {present} under {image}:{tag}, and Kaniko pushed {digest}")
+            raise JobFailed(f"the registry has {present} under {image}:{tag}, and Kaniko pushed {digest}")
 
 
 def _tag(report: str) -> str:
-    """Return what a Job left if it is a tag of the store. Raises RunFailed."""
+    """Return what a Job left if it is a tag of the store. Raises JobFailed."""
     if not re.fullmatch(r"[\w.-]+:[\w.-]+", report):
-        raise RunFailed(
+        raise JobFailed(
             f"the Job ended well but left {report[:80]!r} instead of a tag; does the training image match this?"
         )
     return report

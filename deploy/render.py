@@ -13,7 +13,7 @@ from deploy.objects import (
     access,
     building,
     exposure,
-    loading,
+    load_test,
     monitoring,
     namespaces,
     network,
@@ -41,7 +41,7 @@ _RUNS: dict[str, Callable[[Settings], list[Any]]] = {
     "package": training.packaging,
     "serving-image": building.serving_image,
     "verify": verification.objects,
-    "load": loading.objects,
+    "load": load_test.objects,
 }
 RUNS = "jobs"
 """Folder of the runs, apart from what stands: `kubectl apply -f` of a folder starts none of them."""

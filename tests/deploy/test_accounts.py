@@ -9,7 +9,7 @@ from deploy.__main__ import main
 from deploy.apply import ADMINISTRATORS, apply
 from deploy.rollout import REVISION
 from tests.deploy.conftest import SETTINGS
-from tests.deploy.jobs import finished, pod
+from tests.deploy.job_controller import finished, pod
 from tests.deploy.test_commands import FLAGS, IMAGE
 from tests.deploy.test_preflight import ready  # noqa: F401  # a fixture
 from tests.deploy.test_rollout import ANSWER, available, replica_set

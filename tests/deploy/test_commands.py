@@ -10,7 +10,7 @@ from deploy.objects.common import SERVING, labels
 from deploy.patience import ATTEMPTS
 from deploy.rollout import PASSED, REVISION
 from tests.deploy.api import DROP
-from tests.deploy.jobs import finished, pod
+from tests.deploy.job_controller import finished, pod
 from tests.deploy.test_rollout import ANSWER, available, replica_set
 
 DIGEST = "sha256:" + "1" * 64

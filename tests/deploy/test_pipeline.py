@@ -4,12 +4,12 @@ import subprocess
 
 import pytest
 
-from deploy import inputs
+from deploy import image_tag
 from deploy.__main__ import main
 from deploy.errors import SettingsError
-from deploy.inputs import ROOT
+from deploy.image_tag import ROOT
 from deploy.settings import Settings
-from tests.deploy.jobs import finished, pod
+from tests.deploy.job_controller import finished, pod
 from tests.deploy.registry import DIGEST
 
 JOB, NAMESPACE = "kaniko-training-image-job", "training-model-env"
@@ -38,12 +38,12 @@ def git(folder, *words):
 def commit(folder):
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "x")
-    return inputs.head(folder)
+    return image_tag.head_commit(folder)
 
 
 def test_only_what_the_image_is_made_of_makes_another(repository):
     def tag(**more):
-        return inputs.tag(Settings(**more), inputs.head(repository), repository)
+        return image_tag.tag(Settings(**more), image_tag.head_commit(repository), repository)
 
     first = tag()
     (repository / "README.md").write_text("2")
@@ -57,13 +57,13 @@ def test_only_what_the_image_is_made_of_makes_another(repository):
 
 def test_a_commit_that_git_does_not_have_is_said(repository):
     with pytest.raises(SettingsError, match="build it without --if-changed, or from a clone that has the commit"):
-        inputs.tag(Settings(), "1" * 40, repository)
+        image_tag.tag(Settings(), "1" * 40, repository)
 
 
 def test_every_path_that_the_dockerfile_copies_counts():
-    assert inputs.tag(Settings(), inputs.head()).startswith("inputs-")
+    assert image_tag.tag(Settings(), image_tag.head_commit()).startswith("inputs-")
     copied = {"requirements/train.txt", "requirements", "bento_service", "training", "loadtest", "bentofile.yaml"}
-    assert copied <= set((ROOT / inputs.DOCKERFILE).read_text().split())
+    assert copied <= set((ROOT / image_tag.DOCKERFILE).read_text().split())
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_the_training_image_is_built_once_and_found_again(building, api, images,
     assert main(["build", "training", "--if-changed", *building]) == 0
     first = capsys.readouterr()
     assert first.out.strip() == DIGEST
-    commit = inputs.head()
+    commit = image_tag.head_commit()
     (built,) = (w for w in api.the("Job", JOB)["spec"]["template"]["spec"]["containers"][0]["args"] if "git://" in w)
     assert built.endswith(f"#refs/heads/main#{commit}")
     api.objects.pop(("Job", NAMESPACE, JOB))
@@ -93,7 +93,7 @@ def test_the_training_image_is_built_once_and_found_again(building, api, images,
     assert second.out.strip() == DIGEST
     assert "not built again: " in second.err
     assert ("Job", NAMESPACE, JOB) not in api.objects
-    tag = inputs.tag(Settings(), commit)
+    tag = image_tag.tag(Settings(), commit)
     assert images.tags == {tag: images.manifest, "latest": images.manifest}
 
 
@@ -102,7 +102,7 @@ def remote(tmp_path, monkeypatch):
     """Let git find this checkout's commit as the branch `main` of https://git.example/qa."""
     bare = tmp_path / "remote.git"
     git(tmp_path, "clone", "--quiet", "--bare", "--shared", str(ROOT), str(bare))
-    git(bare, "update-ref", "refs/heads/main", inputs.head())
+    git(bare, "update-ref", "refs/heads/main", image_tag.head_commit())
     config = {"COUNT": "1", "KEY_0": f"url.{bare}.insteadOf", "VALUE_0": "https://git.example/qa"}
     for name, value in config.items():
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
@@ -112,10 +112,10 @@ def remote(tmp_path, monkeypatch):
 def test_an_image_that_is_built_in_any_case_is_found_again_too(building, remote, api, images, capsys):
     assert main(["build", "training", *building, *remote]) == 0
     assert capsys.readouterr().out.strip() == DIGEST
-    tag = inputs.tag(Settings(), inputs.head())
+    tag = image_tag.tag(Settings(), image_tag.head_commit())
     assert images.tags == {tag: images.manifest, "latest": images.manifest}
     (built,) = (w for w in api.the("Job", JOB)["spec"]["template"]["spec"]["containers"][0]["args"] if "git://" in w)
-    assert built.endswith(f"#refs/heads/main#{inputs.head()}")
+    assert built.endswith(f"#refs/heads/main#{image_tag.head_commit()}")
     assert main(["build", "training", "--if-changed", *building, *remote]) == 0
     assert "not built again: " in capsys.readouterr().err
 
@@ -147,5 +147,5 @@ def test_a_registry_without_what_kaniko_pushed_is_said(building, api, images, ca
 
 
 def test_what_is_only_read_by_people_makes_no_new_image():
-    sources = inputs.copied((ROOT / inputs.DOCKERFILE).read_text())
+    sources = image_tag.copied_paths((ROOT / image_tag.DOCKERFILE).read_text())
     assert not [source for source in sources if source.endswith((".md", "tests", "deploy"))]

@@ -1,4 +1,4 @@
-"""A run of the pipeline: its Job is put in the place of the one before, and followed to its end."""
+"""One Job of the pipeline: it replaces the Job of the previous run and is followed until it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from deploy import evidence
 from deploy.apply import apply
 from deploy.cluster import Cluster
-from deploy.errors import RunFailed, Unreachable
+from deploy.errors import JobFailed, Unreachable
 from deploy.kinds import described
 
 _GRACE_S = 60
@@ -29,7 +29,7 @@ def run(
 ) -> str:
     """Apply a run's objects, follow its Job and return its container's termination message.
 
-    report: gets a line of progress or of the log at a time. Raises RunFailed when the Job fails, is late or is deleted,
+    report: gets a line of progress or of the log at a time. Raises JobFailed when the Job fails, is late or is deleted,
     with its conditions, events and the end of its log, and when the Job of a run before is still at work.
     """
     (job,) = (manifest for manifest in objects if manifest["kind"] == "Job")
@@ -38,7 +38,7 @@ def run(
     return _Follower(cluster, job, report, poll_s, grace_s).follow()
 
 
-def succeeded(cluster: Cluster, name: str, namespace: str) -> str | None:
+def termination_message(cluster: Cluster, name: str, namespace: str) -> str | None:
     """Return the termination message of a Job that has run before; None when it did not succeed or is gone."""
     job = cluster.get("Job", name, namespace)
     if job is None or not _condition(job, "Complete"):
@@ -55,12 +55,12 @@ def _make_room(cluster: Cluster, job: dict[str, Any], poll_s: float) -> None:
     what = described("Job", name, namespace)
     if not _condition(before, "Complete") and not _condition(before, "Failed"):
         end = f"kubectl -n {namespace} delete job {name}"
-        raise RunFailed(f"{what} is still running; wait for it, or end it with `{end}`")
+        raise JobFailed(f"{what} is still running; wait for it, or end it with `{end}`")
     cluster.delete("Job", name, namespace)
     deadline = time.monotonic() + _GONE_S
     while cluster.get("Job", name, namespace) is not None:
         if time.monotonic() > deadline:
-            raise RunFailed(
+            raise JobFailed(
                 f"{what} of a run before is still there {_GONE_S} s after it was deleted; see its finalizers"
             )
         time.sleep(poll_s)
@@ -86,7 +86,7 @@ class _Follower:
         while True:
             job = self._cluster.get("Job", self._name, self._namespace)
             if job is None:
-                raise RunFailed(f"{what} was deleted while it ran; run this again")
+                raise JobFailed(f"{what} was deleted while it ran; run this again")
             pods = self._cluster.find("Pod", self._namespace, {"job-name": self._name})
             self._progress(pods)
             self._logs(pods)
@@ -95,11 +95,11 @@ class _Follower:
             if (failed := _condition(job, "Failed")) is not None:
                 late = failed.get("reason") == "DeadlineExceeded"
                 how = "took longer than it may (see its deadline in the settings)" if late else "failed"
-                raise RunFailed(f"{what} {how}{evidence.collect(self._cluster, job, pods)}")
+                raise JobFailed(f"{what} {how}{evidence.collect(self._cluster, job, pods)}")
             if (hopeless := self._hopeless(job, pods)) is not None:
-                raise RunFailed(f"{what} can't run: {hopeless}{evidence.collect(self._cluster, job, pods)}")
+                raise JobFailed(f"{what} can't run: {hopeless}{evidence.collect(self._cluster, job, pods)}")
             if time.monotonic() > deadline:
-                raise RunFailed(
+                raise JobFailed(
                     f"{what} has neither ended nor failed after {self._limit_s} s; is the cluster's Job controller "
                     f"running?{evidence.collect(self._cluster, job, pods)}"
                 )

@@ -1,11 +1,11 @@
 import pytest
 
-from deploy import render, runs
-from deploy.errors import Refused, RunFailed
-from tests.deploy import jobs
+from deploy import jobs, render
+from deploy.errors import JobFailed, Refused
+from tests.deploy import job_controller
 from tests.deploy.api import DROP
 from tests.deploy.conftest import SETTINGS
-from tests.deploy.jobs import finished
+from tests.deploy.job_controller import finished
 
 NAMESPACE = "training-model-env"
 JOB, POD = "train-model-job", "train-model-job-x1"
@@ -16,7 +16,7 @@ def nothing(_job):
 
 
 def pod(api, message="", **state):
-    jobs.pod(api, JOB, "train", NAMESPACE, message, **state)
+    job_controller.pod(api, JOB, "train", NAMESPACE, message, **state)
 
 
 def event(api, reason, message):
@@ -25,7 +25,7 @@ def event(api, reason, message):
 
 
 def run(cluster, said, **more):
-    return runs.run(cluster, render.run(SETTINGS, "train"), said.append, poll_s=0.001, grace_s=0.01, **more)
+    return jobs.run(cluster, render.run(SETTINGS, "train"), said.append, poll_s=0.001, grace_s=0.01, **more)
 
 
 def test_a_job_that_completes_hands_its_message_over(api, cluster, said):
@@ -63,7 +63,7 @@ def test_a_failed_job_shows_conditions_events_and_the_end_of_its_log(api, cluste
     api.logs[POD, "train"] = [b"2026-01-01T00:00:01Z error: the model is not good enough\n"]
     event(api, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
     api.script("Job", JOB, nothing, finished("Failed", "BackoffLimitExceeded"))
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(JobFailed) as caught:
         run(cluster, said)
     told = str(caught.value)
     assert told.startswith(f"Job {NAMESPACE}/{JOB} failed")
@@ -74,26 +74,26 @@ def test_a_failed_job_shows_conditions_events_and_the_end_of_its_log(api, cluste
 
 def test_a_job_that_is_late_is_told_apart(api, cluster, said):
     api.script("Job", JOB, nothing, finished("Failed", "DeadlineExceeded"))
-    with pytest.raises(RunFailed, match="took longer than it may"):
+    with pytest.raises(JobFailed, match="took longer than it may"):
         run(cluster, said)
 
 
 def test_a_job_that_nobody_runs_ends_at_its_deadline(api, cluster, said, monkeypatch):
-    monkeypatch.setattr(runs, "_MARGIN_S", -1800)
-    with pytest.raises(RunFailed, match=r"neither ended nor failed.*controller"):
+    monkeypatch.setattr(jobs, "_MARGIN_S", -1800)
+    with pytest.raises(JobFailed, match=r"neither ended nor failed.*controller"):
         run(cluster, said)
 
 
 def test_a_job_that_is_deleted_meanwhile_is_said(api, cluster, said):
     api.script("Job", JOB, nothing, None)
-    with pytest.raises(RunFailed, match="was deleted while it ran; run this again"):
+    with pytest.raises(JobFailed, match="was deleted while it ran; run this again"):
         run(cluster, said)
 
 
 @pytest.mark.parametrize("reason", ["ImagePullBackOff", "CreateContainerConfigError", "CrashLoopBackOff"])
 def test_a_pod_without_hope_ends_the_wait(api, cluster, said, reason):
     pod(api, waiting={"reason": reason, "message": "no such thing"})
-    with pytest.raises(RunFailed, match=f"can't run: {reason}: no such thing; "):
+    with pytest.raises(JobFailed, match=f"can't run: {reason}: no such thing; "):
         run(cluster, said)
 
 
@@ -105,12 +105,12 @@ def test_an_image_that_comes_after_all_is_waited_for(api, cluster, said):
         finished("Complete")(job)
 
     api.script("Job", JOB, nothing, better)
-    assert runs.run(cluster, render.run(SETTINGS, "train"), said.append, poll_s=0.001, grace_s=60) == "done"
+    assert jobs.run(cluster, render.run(SETTINGS, "train"), said.append, poll_s=0.001, grace_s=60) == "done"
 
 
 def test_a_quota_that_lets_no_pod_in_is_said(api, cluster, said):
     event(api, "FailedCreate", "pods is forbidden: exceeded quota: small")
-    with pytest.raises(RunFailed, match=r"can't run: .*FailedCreate: pods is forbidden: exceeded quota"):
+    with pytest.raises(JobFailed, match=r"can't run: .*FailedCreate: pods is forbidden: exceeded quota"):
         run(cluster, said)
 
 
@@ -142,7 +142,7 @@ def test_the_finished_job_of_a_run_before_is_replaced(api, cluster, said):
 
 def test_a_job_that_still_runs_is_left_alone(api, cluster, said):
     api.put("Job", JOB, NAMESPACE, metadata={"uid": "old"})
-    with pytest.raises(RunFailed, match="is still running; wait for it, or end it with `kubectl"):
+    with pytest.raises(JobFailed, match="is still running; wait for it, or end it with `kubectl"):
         run(cluster, said)
     assert api.the("Job", JOB)["metadata"]["uid"] == "old"
 
@@ -154,10 +154,10 @@ def test_a_refused_job_is_said(api, cluster, said):
 
 
 def test_the_tag_of_a_run_before_is_read_again(api, cluster):
-    assert runs.succeeded(cluster, JOB, NAMESPACE) is None
+    assert jobs.termination_message(cluster, JOB, NAMESPACE) is None
     finished("Complete")(api.put("Job", JOB, NAMESPACE))
     pod(api, "extractive-qa:abc")
-    assert runs.succeeded(cluster, JOB, NAMESPACE) == "extractive-qa:abc"
+    assert jobs.termination_message(cluster, JOB, NAMESPACE) == "extractive-qa:abc"
 
 
 def test_a_job_that_is_killed_for_memory_says_which_setting_to_raise(api, cluster, said):
@@ -165,7 +165,7 @@ def test_a_job_that_is_killed_for_memory_says_which_setting_to_raise(api, cluste
     pod(api, terminated={"exitCode": 137, "reason": "OOMKilled"})
     api.the("Pod", POD)["spec"]["containers"][0]["resources"] = {"limits": {"memory": "3Gi"}}
     api.script("Job", JOB, nothing, finished("Failed", "BackoffLimitExceeded"))
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(JobFailed) as caught:
         run(cluster, said)
     line = "container train was OOMKilled (exit code 137) at its memory limit of 3Gi; raise train_memory"
     assert f"{POD}: {line}" in str(caught.value)

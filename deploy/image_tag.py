@@ -1,4 +1,4 @@
-"""What the training image is made of, which tells whether a build would make the same one again."""
+"""The tag that names the training image by its inputs, so that an unchanged image is not built again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DOCKERFILE = "training/Dockerfile"
 _REMOTE_S = 20
 
 
-def head(root: Path = ROOT) -> str:
+def head_commit(root: Path = ROOT) -> str:
     """Return the commit that is checked out. Raises SettingsError where git knows none."""
     return _git(root, "rev-parse", "HEAD").strip()
 
 
-def newest(settings: Settings, root: Path = ROOT) -> str | None:
+def branch_commit(settings: Settings, root: Path = ROOT) -> str | None:
     """Return the newest commit of the branch that is built; None when git can't read it from here."""
     command = ["git", "ls-remote", settings.git_url, f"refs/heads/{settings.git_branch}"]
     quiet = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
@@ -39,12 +39,12 @@ def tag(settings: Settings, commit: str, root: Path = ROOT) -> str:
     SettingsError when git does not have the commit.
     """
     dockerfile = _git(root, "show", f"{commit}:{DOCKERFILE}")
-    entries = _git(root, "ls-tree", "-r", "--full-tree", commit, "--", DOCKERFILE, *copied(dockerfile))
+    entries = _git(root, "ls-tree", "-r", "--full-tree", commit, "--", DOCKERFILE, *copied_paths(dockerfile))
     content = "\n".join([entries, *settings.build_arguments])
     return f"inputs-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
 
 
-def copied(dockerfile: str) -> list[str]:
+def copied_paths(dockerfile: str) -> list[str]:
     """Return what a Dockerfile copies out of its context."""
     return [source for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.M) for source in line.split()]
 
