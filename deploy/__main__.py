@@ -219,7 +219,7 @@ def _apply(options: argparse.Namespace, chosen: Settings) -> None:
 
 def _rollback(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
-        image = Rollout(cluster, chosen, _report).back()
+        image = Rollout(cluster, chosen, _report).roll_back()
     _print(options, image, {"image": image})
 
 

@@ -1,4 +1,4 @@
-"""What is rendered onto the cluster: in the order of kinds, as often as one likes."""
+"""Apply the rendered objects to the cluster, in the order of their kinds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from deploy.kinds import describe, rank
 ADMINISTRATORS = {
     *("Namespace", "PersistentVolume", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
 }
-"""Kinds that whoever deploys need not be allowed to change, once they are as they should be."""
+"""Kinds that an administrator applies; the deployer only needs to read them."""
 REMEDY = (
     "have an administrator apply 00-namespaces.yaml, 01-access.yaml and the volume, which "
     "`python -m deploy render --folder FOLDER` writes with the same settings"
 )
-"""What helps where an administrator's part is missing or differs."""
+"""Remedy when an administrator's object is missing or differs."""
 
 
 class Applied(NamedTuple):
-    """What became of an object. action: created, configured, unchanged, or kept (an administrator's, and as wanted)."""
+    """The result for one object. action: created, configured, unchanged, or kept (an administrator's, and correct)."""
 
     what: str
     action: str
@@ -36,12 +36,12 @@ def apply(
     dry_run: bool = False,
     force: bool = False,
 ) -> list[Applied]:
-    """Apply objects on the server's side, namespaces first, and say what became of each.
+    """Apply objects server-side, namespaces first, and return the result for each.
 
-    dry_run: let the server check and admit everything, and change nothing. Raises Refused or Unreachable at the first
-    object that can't be applied; those before it stay, and a second run takes up from there.
+    dry_run: the server validates the objects and changes nothing. Raises Refused or Unreachable at the first object
+    that can't be applied. Objects before it stay applied, and a second run continues.
     """
-    done = []
+    results = []
     for manifest in sorted(objects, key=rank):
         try:
             action = _apply_one(cluster, manifest, dry_run=dry_run, force=force)
@@ -50,9 +50,9 @@ def apply(
                 action = "not checked: its namespace is not there yet"
             else:
                 raise
-        done.append(Applied(describe(manifest), action))
+        results.append(Applied(describe(manifest), action))
         report(f"{describe(manifest)} {action}" + (" (dry run)" if dry_run else ""))
-    return done
+    return results
 
 
 def _apply_one(cluster: Cluster, manifest: dict[str, Any], *, dry_run: bool, force: bool) -> str:
@@ -72,13 +72,15 @@ def _apply_one(cluster: Cluster, manifest: dict[str, Any], *, dry_run: bool, for
 
 
 def _content(present: dict[str, Any]) -> dict[str, Any]:
-    """Return what an object says, without what the server counts and notes."""
-    about = {name: present["metadata"].get(name) for name in ("labels", "annotations")}
-    return {name: value for name, value in present.items() if name not in ("metadata", "status")} | {"metadata": about}
+    """Return the content of an object without status and server-managed metadata."""
+    metadata = {name: present["metadata"].get(name) for name in ("labels", "annotations")}
+    return {name: value for name, value in present.items() if name not in ("metadata", "status")} | {
+        "metadata": metadata
+    }
 
 
 def obstacle(manifest: dict[str, Any], before: dict[str, Any] | None) -> str | None:
-    """Return why an object that may not be applied can't be kept as it is on the cluster; None when it can."""
+    """Return why an object that may not be applied can't be kept as it is; None if it can."""
     if before is None:
         return f"{describe(manifest)} is not on the cluster, and these credentials may not create it"
     if lines := differences(manifest, before):

@@ -19,7 +19,7 @@ from deploy.remedies import OVERLOADED, foreign, refused, unreachable
 FIELD_MANAGER = "extractive-qa-deploy"
 _CONNECT_S, _READ_S = 10, 30
 _VERSION = "/version"
-_AGAIN = {"GET", "PATCH", "DELETE"}
+_REPEATABLE = {"GET", "PATCH", "DELETE"}
 """Methods that may be sent again without harm."""
 
 
@@ -166,7 +166,7 @@ class Cluster:
         )
         return bool(reviewed["status"]["allowed"])
 
-    def ask(self, service: str, port: str, namespace: str, path: str, body: Any = None) -> Any:
+    def call_service(self, service: str, port: str, namespace: str, path: str, body: Any = None) -> Any:
         """Send a request to a Service through the API server, POST when there is a body, and return its JSON."""
         proxied = f"{path_of('Service', namespace, f'http:{service}:{port}')}/proxy{path}"
         what = f"{described('Service', service, namespace)} did not answer {path}"
@@ -227,11 +227,11 @@ class Cluster:
             try:
                 response = self._send(method, path, what, query, body, content_type)
                 content = self._content(what, path, response)
-                patience.end()
+                patience.answered()
                 return content
             except (DeployError, urllib3.exceptions.HTTPError) as error:
                 failure = error if isinstance(error, DeployError) else unreachable(what, self.host, error)
-                if method not in _AGAIN or not patience.wait(failure):
+                if method not in _REPEATABLE or not patience.wait(failure):
                     raise failure from error
 
     def _content(self, what: str, path: str, response: urllib3.HTTPResponse) -> Any:

@@ -1,4 +1,4 @@
-"""What a cluster says of pods that do not do what they should: states, events and the lines of the log that matter."""
+"""Collects the evidence for a failure: states of containers, events and relevant lines of the log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from deploy.cluster import Cluster
 from deploy.errors import DeployError
 
-_HOPELESS = {
+_PERSISTENT_REASONS = {
     "ImagePullBackOff": "the image can't be pulled; check its name and digest, and the registry's Secret",
     "ErrImagePull": "the image can't be pulled; check its name and digest, and the registry's Secret",
     "InvalidImageName": "the image's name is none; check the settings",
@@ -17,11 +17,11 @@ _HOPELESS = {
     "RunContainerError": "the container can't be started",
     "CrashLoopBackOff": "the container starts and ends again; its log says why",
 }
-"""Reasons for which a container waits that seldom pass, with what to do."""
+"""Reasons of waiting containers that rarely go away, each with a remedy."""
 _MEMORY = {"service": "memory_limit", "verify": "memory_limit", "train": "train_memory", "kaniko": "build_memory"}
 """The setting of a container's memory limit, by the container's name."""
 _TAIL = 400
-"""How much of a log is read (lines): under load, most of them are of the access log."""
+"""Lines of a log that are read; under load, most of them are access log."""
 _LINES = 15
 _EVENTS = 8
 _ACCESS = re.compile(r"\(scheme=\w+,method=\w+,path=|\"(GET|POST|HEAD|PUT) \S+ HTTP/")
@@ -30,25 +30,25 @@ _ERROR = re.compile(r"\b(error|critical|fatal|exception|traceback|killed|out of 
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the states of a pod's containers, those that run first before the others."""
+    """Return the states of a pod's containers, init containers first."""
     status = pod.get("status", {})
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
 def trouble(pod: dict[str, Any]) -> str | None:
-    """Return what keeps a pod from running, in a line; None while there is hope."""
+    """Return a line about the problem that keeps a pod from running; None if there is none."""
     for container in containers(pod):
         waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason") in _HOPELESS:
+        if waiting.get("reason") in _PERSISTENT_REASONS:
             ended = end(pod, container)
             message = waiting.get("message", "").strip() or container.get("image", "")
-            why = _HOPELESS[waiting["reason"]] if ended is None else ended
+            why = _PERSISTENT_REASONS[waiting["reason"]] if ended is None else ended
             return f"{waiting['reason']}: {message}; {why}"
     return None
 
 
 def end(pod: dict[str, Any], container: dict[str, Any]) -> str | None:
-    """Return how a container ended last, with a remedy where one is known; None when it has not, or ended well."""
+    """Return how a container failed last, with a remedy; None if it has not failed."""
     state, before = container.get("state", {}), container.get("lastState", {})
     ended = state.get("terminated") or before.get("terminated")
     if ended is None or ended.get("exitCode", 0) == 0:
@@ -74,7 +74,7 @@ def _limit(pod: dict[str, Any], name: str) -> str:
 
 
 def restarts(pod: dict[str, Any]) -> str:
-    """Return how often a pod's containers were started again, and how they ended last; "" when none was."""
+    """Return how often a pod's containers were restarted and how they ended last; "" without restarts."""
     message = []
     for container in containers(pod):
         if count := container.get("restartCount", 0):
@@ -85,7 +85,7 @@ def restarts(pod: dict[str, Any]) -> str:
 
 
 def progress(pod: dict[str, Any]) -> str:
-    """Return a pod's phase, what its containers or the scheduler wait for, and how often they were restarted."""
+    """Return a pod's phase, the reasons why its containers wait, and their restarts."""
     status = pod.get("status", {})
     waiting = [c["state"]["waiting"].get("reason", "") for c in containers(pod) if "waiting" in c.get("state", {})]
     unmet = [
@@ -98,7 +98,7 @@ def progress(pod: dict[str, Any]) -> str:
 
 
 def events(cluster: Cluster, namespace: str, names: set[str]) -> list[str]:
-    """Return the last events of these objects, oldest first, a line each."""
+    """Return a line for each of the last events of these objects, oldest first."""
     relevant = [event for event in cluster.find("Event", namespace) if event["involvedObject"].get("name") in names]
     relevant.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
     return [
@@ -109,9 +109,9 @@ def events(cluster: Cluster, namespace: str, names: set[str]) -> list[str]:
 
 
 def collect(cluster: Cluster, owner: dict[str, Any], pods: list[dict[str, Any]]) -> str:
-    """Return what explains a failure: conditions, how containers ended, events, and lines of one pod's log.
+    """Return conditions, terminations of containers, events, and lines of the log of one pod.
 
-    What can't be read is left out: the failure itself has to be said in any case.
+    Parts that can't be read are left out, so that the failure itself is always reported.
     """
     namespace = owner["metadata"]["namespace"]
     conditions = [
@@ -123,15 +123,15 @@ def collect(cluster: Cluster, owner: dict[str, Any], pods: list[dict[str, Any]])
     parts = {
         "conditions": conditions,
         "containers": [f"{name}: {ended}" for name, ended in ends if ended is not None][:_EVENTS],
-        "events": _readable(lambda: events(cluster, namespace, names)),
-        "log": _readable(lambda: _tail(cluster, pods)),
+        "events": _read_or_empty(lambda: events(cluster, namespace, names)),
+        "log": _read_or_empty(lambda: _tail(cluster, pods)),
     }
     return "".join(
         f"\n{title}:\n" + "\n".join(f"  {line}" for line in lines) for title, lines in parts.items() if lines
     )
 
 
-def _readable(read: Any) -> list[str]:
+def _read_or_empty(read: Any) -> list[str]:
     try:
         lines: list[str] = read()
     except DeployError:
@@ -140,24 +140,24 @@ def _readable(read: Any) -> list[str]:
 
 
 def _tail(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
-    """Return lines of the log of the newest pod with a container that failed or, without one, of the newest pod."""
+    """Return relevant lines of the log of the newest pod that failed, or of the newest pod if none failed."""
     by_age = sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), reverse=True)
     failed = [(pod, c) for pod in by_age for c in containers(pod) if trouble(pod) or end(pod, c)]
     failed = [(pod, c) for pod, c in failed if end(pod, c)] or failed
     if not by_age:
         return []
     pod, container = failed[0] if failed else (by_age[0], {"name": by_age[0]["spec"]["containers"][0]["name"]})
-    about = pod["metadata"]
-    # What a container that was started again says now is not why it ended.
+    metadata = pod["metadata"]
+    # The log of a restarted container does not show why it ended.
     previous = "running" in container.get("state", {}) and bool(container.get("lastState", {}).get("terminated"))
-    read = cluster.log(about["name"], container["name"], about["namespace"], tail=_TAIL, previous=previous)
-    return telling([line.text for line in read])
+    read = cluster.log(metadata["name"], container["name"], metadata["namespace"], tail=_TAIL, previous=previous)
+    return relevant_lines([line.text for line in read])
 
 
-def telling(lines: Sequence[str]) -> list[str]:
-    """Return the lines that matter, at most 15: errors first, each with what is indented below it, then the last ones.
+def relevant_lines(lines: Sequence[str]) -> list[str]:
+    """Return at most 15 lines: errors with the indented lines below them, then the last lines.
 
-    Those of the access log are left out.
+    Lines of the access log are left out.
     """
     kept = [line for line in lines if line.strip() and not _ACCESS.search(line)]
     errors: list[int] = []

@@ -26,38 +26,38 @@ class Patience:
         self._host, self._limit_s, self._report = host, limit_s, report
         self._began = time.monotonic()
         self._attempts = 0
-        self._away_at: float | None = None
-        self._said = False
+        self._unreachable_at: float | None = None
+        self._reported = False
 
     def wait(self, failure: DeployError) -> bool:
         """Wait until it is time for the next attempt and return True; return False when there is none."""
         self._attempts += 1
         now = time.monotonic()
         if isinstance(failure, Unreachable) and not isinstance(failure, Unauthorized):
-            self._away_at = now
-        if not self._passes(failure, now):
+            self._unreachable_at = now
+        if not self._is_transient(failure, now):
             return False
         if self._attempts >= ATTEMPTS:
             if (isinstance(failure, Refused) and failure.status == 500) or now - self._began >= self._limit_s:
                 return False
-            self._announce()
+            self._report_wait()
         time.sleep(min(PAUSE_S * 2 ** min(self._attempts - 1, 8), _LONGEST_S))
         return True
 
-    def end(self) -> None:
+    def answered(self) -> None:
         """Note that the request was answered."""
-        if self._said:
+        if self._reported:
             self._report(f"{self._host} answers again after {time.monotonic() - self._began:.0f} s")
 
-    def _passes(self, failure: DeployError, now: float) -> bool:
+    def _is_transient(self, failure: DeployError, now: float) -> bool:
         """Return whether this kind of failure may pass by itself."""
         if isinstance(failure, WrongServer):
             return False
         if isinstance(failure, Unauthorized) or (isinstance(failure, Refused) and failure.status == 403):
-            return self._away_at is not None and now - self._away_at < _SETTLE_S
+            return self._unreachable_at is not None and now - self._unreachable_at < _SETTLE_S
         return isinstance(failure, Unreachable) or (isinstance(failure, Refused) and failure.status in OVERLOADED)
 
-    def _announce(self) -> None:
-        if not self._said:
+    def _report_wait(self) -> None:
+        if not self._reported:
             self._report(f"{self._host} does not answer; waiting for it, {self._limit_s:.0f} s at most")
-            self._said = True
+            self._reported = True

@@ -148,7 +148,7 @@ def _autoscaling(_cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     most, least = autoscaling.idle_limit(target, settings.min_replicas), settings.min_replicas
     message = f"an idle pod uses up to {IDLE_MILLICORES}m; {least} replicas are reached below {most:.1f}m"
     arithmetic = f"{settings.cpu_percent} % of {settings.cpu_request}, times {least}/{least + 1}"
-    rest = autoscaling.settled(settings.max_replicas, IDLE_MILLICORES, target, least)
+    rest = autoscaling.settled_replicas(settings.max_replicas, IDLE_MILLICORES, target, least)
     if rest > least:
         message = f"{message} ({arithmetic}): {settings.max_replicas} would settle at {rest} for good"
         yield warning(message, "raise cpu_percent or cpu_request")

@@ -1,4 +1,4 @@
-"""How far a Deployment's controller is, from what the Deployment says: pure."""
+"""The progress of a rollout, read from the status of its Deployment."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ NO_CONTROLLER = (
 )
 
 
-class Lasting:
-    """How long something has held without a break."""
+class Condition:
+    """Measures for how long a condition has been true without interruption."""
 
     def __init__(self) -> None:
         self._since: float | None = None
 
-    def seconds(self, holds: bool) -> float:
-        """Note whether it holds now, and return for how long it has (s); 0 when it does not."""
-        if not holds:
+    def seconds(self, is_true: bool) -> float:
+        """Record whether the condition is true now, and return for how many seconds it has been; 0 if it is not."""
+        if not is_true:
             self._since = None
             return 0.0
         self._since = time.monotonic() if self._since is None else self._since
         return time.monotonic() - self._since
 
 
-def is_seen(deployment: dict[str, Any]) -> bool:
-    """Return whether the controller has seen this generation."""
+def is_observed(deployment: dict[str, Any]) -> bool:
+    """Return whether the controller has observed this generation."""
     return bool(deployment.get("status", {}).get("observedGeneration", 0) >= deployment["metadata"]["generation"])
 
 
 def is_idle(deployment: dict[str, Any]) -> bool:
-    """Return whether the controller has done nothing about this generation: not seen it, or made no pod of it."""
+    """Return whether the controller has not observed this generation, or has made no pod of it."""
     desired, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
     made_none = desired > 0 and not status.get("updatedReplicas", 0) and failure(deployment) is None
-    return not is_seen(deployment) or made_none
+    return not is_observed(deployment) or made_none
 
 
 def is_rolled_out(deployment: dict[str, Any]) -> bool:
-    """Return whether the controller has seen this generation, and all replicas are its and available."""
+    """Return whether all replicas are of this generation and available."""
     status, desired = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     return bool(
-        is_seen(deployment)
+        is_observed(deployment)
         and status.get("updatedReplicas", 0) == desired
         and status.get("availableReplicas", 0) >= desired
         and status.get("replicas", 0) == desired
@@ -50,7 +50,7 @@ def is_rolled_out(deployment: dict[str, Any]) -> bool:
 
 
 def summary(deployment: dict[str, Any]) -> str:
-    """Return how many replicas are updated and available, in a line."""
+    """Return a line with the number of updated and available replicas."""
     status, desired = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     return (
         f"{status.get('updatedReplicas', 0)} of {desired} replicas updated, "
@@ -59,8 +59,8 @@ def summary(deployment: dict[str, Any]) -> str:
 
 
 def failure(deployment: dict[str, Any]) -> str | None:
-    """Return why the controller has given up, or can't make pods; what it says of an older generation is over."""
-    if not is_seen(deployment):
+    """Return why the controller has given up or can't make pods; conditions of an older generation do not count."""
+    if not is_observed(deployment):
         return None
     for condition in deployment.get("status", {}).get("conditions", []):
         gave_up = condition["type"] == "Progressing" and condition["status"] == "False"

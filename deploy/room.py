@@ -1,4 +1,4 @@
-"""Room for the pods of a rollout: which of them fit on no node, and how many old pods may leave for them."""
+"""Whether the new pods of a rollout fit on the nodes, and how many old pods may end to make room."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 FINISHED = ("Succeeded", "Failed")
-"""Phases of pods that hold nothing any more; an evicted pod stays listed."""
+"""Phases of pods that use no resources; an evicted pod stays in the list."""
 REMEDY = "add a node, free one, or lower cpu_request, memory_request or max_replicas"
 
 
 @dataclass(frozen=True)
 class Room:
-    """How the pods of a Deployment fit on the nodes.
+    """Counts of the pods of a Deployment by state.
 
-    running: ready pods of the newest revision; starting: those that have a node and are not ready; waiting: those that
-    fit on no node; old: pods of other revisions that are still there; leaving: pods that are being deleted; reason:
-    what the scheduler says of a pod that waits.
+    running: ready pods of the newest revision. starting: those with a node that are not ready. waiting: those that fit
+    on no node. old: present pods of other revisions. leaving: pods that are being deleted. reason: the scheduler's
+    message about a waiting pod.
     """
 
     running: int
@@ -32,12 +32,12 @@ class Room:
         """Count pods. newest: names of the pods of the newest revision."""
         present = [pod for pod in pods if pod.get("status", {}).get("phase") not in FINISHED]
         leaving = [pod for pod in present if pod["metadata"].get("deletionTimestamp")]
-        ours = [pod for pod in present if pod["metadata"]["name"] in newest and pod not in leaving]
-        reasons = list(filter(None, map(unschedulable, ours)))
-        running = sum(map(ready, ours))
+        newest_pods = [pod for pod in present if pod["metadata"]["name"] in newest and pod not in leaving]
+        reasons = list(filter(None, map(unschedulable, newest_pods)))
+        running = sum(map(ready, newest_pods))
         return cls(
             running=running,
-            starting=len(ours) - running - len(reasons),
+            starting=len(newest_pods) - running - len(reasons),
             waiting=len(reasons),
             old=sum(pod["metadata"]["name"] not in newest for pod in present),
             leaving=len(leaving),
@@ -45,18 +45,18 @@ class Room:
         )
 
     def is_full(self, desired: int, minimum: int) -> bool:
-        """Return whether all that fits is of the newest revision and runs, the least replicas among it."""
+        """Return whether only pods of the newest revision run, at least the minimum, and the others fit on no node."""
         enough = self.running >= min(minimum, desired)
         settled = not (self.old or self.starting or self.leaving)
         return enough and settled and self.waiting > 0 and self.running + self.waiting >= desired
 
     @property
     def is_stuck(self) -> bool:
-        """Return whether new pods wait for room that old ones hold, and nothing else is on its way."""
+        """Return whether new pods wait for the room of old pods, and no pod is starting or being deleted."""
         return self.waiting > 0 and self.old > 0 and not (self.starting or self.leaving)
 
     def __str__(self) -> str:
-        """Say what does not fit; "" when everything does."""
+        """Return a line about the pods that fit on no node; "" when all fit."""
         if not self.waiting:
             return ""
         return f"{self.waiting} new pod(s) fit on no node ({self.reason.rstrip('.')})"
@@ -69,7 +69,7 @@ def ready(pod: dict[str, Any]) -> bool:
 
 
 def unschedulable(pod: dict[str, Any]) -> str | None:
-    """Return why a pod fits on no node, as the scheduler says it; None for any other pod."""
+    """Return the scheduler's reason why a pod fits on no node; None for any other pod."""
     for condition in pod.get("status", {}).get("conditions", []):
         if (condition["type"], condition["status"], condition.get("reason")) == (
             "PodScheduled",
@@ -81,22 +81,22 @@ def unschedulable(pod: dict[str, Any]) -> str | None:
     return None
 
 
-def floor(available: int, minimum: int) -> int:
-    """Return how many pods stay available while old ones leave for new ones.
+def available_floor(available: int, minimum: int) -> int:
+    """Return how many pods stay available while old pods end to make room.
 
-    A quarter leaves at a time, as Kubernetes does by default, one at least; the HPA's minimum always stays.
+    A quarter of the pods ends at a time, as by Kubernetes' default, and at least one. The HPA's minimum always stays.
     """
     return max(minimum, available - max(1, available // 4))
 
 
 def unavailable_percent(desired: int, kept: int) -> int:
-    """Return maxUnavailable (%) with which `kept` of `wanted` pods stay available.
+    """Return the maxUnavailable (%) with which `kept` of `desired` pods stay available.
 
-    A percentage, which the controller rounds down: it allows less when the HPA wants fewer pods meanwhile.
+    The controller rounds a percentage down, so it allows fewer unavailable pods after the HPA has scaled down.
     """
     return math.ceil(100 * max(0, desired - kept) / desired) if desired else 0
 
 
 def least_available(desired: int, percent: int) -> int:
-    """Return how many of `wanted` pods stay available with this maxUnavailable (%)."""
+    """Return how many of `desired` pods stay available with this maxUnavailable (%)."""
     return desired - desired * percent // 100

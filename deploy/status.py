@@ -1,4 +1,4 @@
-"""What runs now: model, image, replicas, autoscaler and last events."""
+"""The state of the deployed service: model, image, replicas, autoscaler and last events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy.settings import Settings
 
 
 def status(cluster: Cluster, settings: Settings) -> dict[str, Any]:
-    """Return what is known, with None for what is not there. Raises Unreachable or Refused."""
+    """Return the state of the service; an object that is missing is None. Raises Unreachable or Refused."""
     namespace = settings.serving_namespace
     deployment = cluster.get("Deployment", DEPLOYMENT, namespace)
     scaler = cluster.get("HorizontalPodAutoscaler", AUTOSCALER, namespace)
@@ -31,10 +31,10 @@ def status(cluster: Cluster, settings: Settings) -> dict[str, Any]:
     }
 
 
-def table(found: dict[str, Any]) -> str:
-    """Lay the status out for a person."""
+def table(state: dict[str, Any]) -> str:
+    """Format the status as lines of text."""
     rows: list[tuple[str, str]] = []
-    service, deployment, scaler = found["service"], found["deployment"], found["autoscaler"]
+    service, deployment, scaler = state["service"], state["deployment"], state["autoscaler"]
     rows.append(("model", service["model"] if "model" in service else service["problem"]))
     rows.append(("Bento", service.get("bento") or "none"))
     if deployment is None:
@@ -44,17 +44,17 @@ def table(found: dict[str, Any]) -> str:
         rows.append(("replicas", f"{deployment['available']} of {deployment['replicas']} available"))
         rows.append(("revision", f"{deployment['revision']}, {'passed' if deployment['passed'] else 'not passed'}"))
     if scaler is not None:
-        wants = scaler["problem"] if scaler["desired"] is None else f"wants {scaler['desired']}"
-        rows.append(("HPA", f"{scaler['min']} to {scaler['max']}, {wants}"))
-        used = "not read yet" if scaler["cpu_percent"] is None else f"{scaler['cpu_percent']} % of the request"
-        rows.append(("CPU", f"{used}, {scaler['target']} % wanted"))
-    rows += [("pod" if not number else "", f"{p['name']} {p['state']}") for number, p in enumerate(found["pods"])]
-    rows += [("events" if not number else "", line) for number, line in enumerate(found["events"])]
+        decision = scaler["problem"] if scaler["desired"] is None else f"wants {scaler['desired']}"
+        rows.append(("HPA", f"{scaler['min']} to {scaler['max']}, {decision}"))
+        cpu = "not read yet" if scaler["cpu_percent"] is None else f"{scaler['cpu_percent']} % of the request"
+        rows.append(("CPU", f"{cpu}, {scaler['target']} % wanted"))
+    rows += [("pod" if not number else "", f"{pod['name']} {pod['state']}") for number, pod in enumerate(state["pods"])]
+    rows += [("events" if not number else "", line) for number, line in enumerate(state["events"])]
     return "\n".join(f"{name:10}{value}".rstrip() for name, value in rows)
 
 
 def verified(report: dict[str, Any]) -> str:
-    """Lay out for a person what an image says of its model."""
+    """Format the report of a verification as lines of text."""
     rows = [
         ("model", report["model"]),
         ("Bento", report["bento"]),
@@ -72,40 +72,42 @@ def verified(report: dict[str, Any]) -> str:
 
 def _health(cluster: Cluster, namespace: str) -> dict[str, Any]:
     try:
-        health = cluster.ask(SERVICE, PORT_NAME, namespace, "/health")
+        health = cluster.call_service(SERVICE, PORT_NAME, namespace, "/health")
     except DeployError as error:
         return {"problem": str(error)}
     return {"model": health["model"]["tag"], "bento": health["bento"], "version": health["version"]}
 
 
-def _deployment(cluster: Cluster, found: dict[str, Any]) -> dict[str, Any]:
-    about, state = found["metadata"], found.get("status", {})
-    number = about.get("annotations", {}).get(REVISION)
-    present = [revision.hash for revision in revisions(cluster, about["namespace"]) if str(revision.number) == number]
+def _deployment(cluster: Cluster, deployment: dict[str, Any]) -> dict[str, Any]:
+    metadata, state = deployment["metadata"], deployment.get("status", {})
+    number = metadata.get("annotations", {}).get(REVISION)
+    present = [
+        revision.hash for revision in revisions(cluster, metadata["namespace"]) if str(revision.number) == number
+    ]
     return {
-        "image": found["spec"]["template"]["spec"]["containers"][0]["image"],
-        "replicas": found["spec"].get("replicas"),
+        "image": deployment["spec"]["template"]["spec"]["containers"][0]["image"],
+        "replicas": deployment["spec"].get("replicas"),
         "available": state.get("availableReplicas", 0),
         "revision": number,
-        "passed": about.get("annotations", {}).get(PASSED) in present,
+        "passed": metadata.get("annotations", {}).get(PASSED) in present,
     }
 
 
-def _autoscaler(found: dict[str, Any]) -> dict[str, Any]:
-    scaler = Autoscaler.of(found)
+def _autoscaler(manifest: dict[str, Any]) -> dict[str, Any]:
+    scaler = Autoscaler.of(manifest)
     return {
         "min": scaler.minimum,
         "max": scaler.maximum,
         "desired": scaler.desired or None,
-        "problem": None if scaler.desired else _undecided(found),
+        "problem": None if scaler.desired else _why_undecided(manifest),
         "target": scaler.target_percent,
         "cpu_percent": scaler.cpu_percent,
     }
 
 
-def _undecided(found: dict[str, Any]) -> str:
-    """Return why an HPA wants nothing: it has not read a metric, which the first pods have only after a while."""
-    for condition in found.get("status", {}).get("conditions", []):
+def _why_undecided(manifest: dict[str, Any]) -> str:
+    """Return why an HPA has no desired replicas: the first metrics of new pods arrive after a while."""
+    for condition in manifest.get("status", {}).get("conditions", []):
         if condition["type"] == "ScalingActive" and condition["status"] == "False":
             return f"has not decided: {condition.get('reason', '')}: {condition.get('message', '')}"
     return "has not decided yet: it reads its first metric up to a minute after the pods are ready"

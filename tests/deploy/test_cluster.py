@@ -42,7 +42,7 @@ def test_reading_is_tried_again(api, cluster, status):
 def test_what_is_sent_once_is_not_sent_twice(api, cluster):
     api.fail("POST", "/proxy/answer", DROP)
     with pytest.raises(Unreachable, match="Service one/model-service did not answer /answer"):
-        cluster.ask("model-service", "http", "one", "/answer", {})
+        cluster.call_service("model-service", "http", "one", "/answer", {})
     assert len(api.requests) == 1
 
 

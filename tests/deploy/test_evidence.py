@@ -57,7 +57,7 @@ def test_errors_come_first_with_what_is_below_them_and_the_access_log_is_left_ou
         *[ACCESS] * 300,
         "shutting down",
     ]
-    assert evidence.telling(log) == [
+    assert evidence.relevant_lines(log) == [
         "Traceback (most recent call last):",
         '  File "service.py", line 3, in answer',
         "    raise ValueError",
@@ -65,8 +65,8 @@ def test_errors_come_first_with_what_is_below_them_and_the_access_log_is_left_ou
         "loading the model",
         "shutting down",
     ]
-    assert len(evidence.telling([f"line {number}" for number in range(100)])) == 15
-    assert evidence.telling([ACCESS]) == []
+    assert len(evidence.relevant_lines([f"line {number}" for number in range(100)])) == 15
+    assert evidence.relevant_lines([ACCESS]) == []
 
 
 def test_the_log_is_that_of_the_container_that_was_killed(api: Api, cluster: Cluster):

@@ -70,7 +70,7 @@ def test_a_webhook_that_fails_for_good_is_not_an_outage(api, patient):
 
 def test_what_is_behind_the_api_server_may_be_missing_while_it_is_well(api, patient, said):
     with pytest.raises(Refused, match="no endpoints available"):
-        patient.ask("model-service", "http", "one", "/health")
+        patient.call_service("model-service", "http", "one", "/health")
     api.fail("GET", "/apis/metrics.k8s.io", 503, "the server is currently unable to handle the request")
     with pytest.raises(Refused, match="unable to handle"):
         patient.find("NodeMetrics")

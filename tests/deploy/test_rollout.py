@@ -192,7 +192,7 @@ def test_a_drop_while_it_is_watched_is_no_failure(api, cluster, said, deployed):
 def test_rolling_back_by_hand_goes_to_the_revision_before(api, cluster, said, deployed):
     deployed["metadata"]["annotations"][PASSED] = "h2"
     recover(api)
-    assert rollout(cluster, said).back() == OLD_IMAGE
+    assert rollout(cluster, said).roll_back() == OLD_IMAGE
     assert image(api) == OLD_IMAGE
 
 
@@ -200,7 +200,7 @@ def test_the_first_revision_has_nothing_before_it(api, cluster, said, deployed):
     deployed["metadata"]["annotations"] = {REVISION: "2", PASSED: "h2"}
     del api.objects["ReplicaSet", NAMESPACE, f"{NAME}-1"]
     with pytest.raises(RolloutFailed, match="no other revision"):
-        rollout(cluster, said).back()
+        rollout(cluster, said).roll_back()
 
 
 def test_a_rollback_that_fails_is_said_too(api, cluster, said, deployed):
@@ -231,7 +231,7 @@ def test_a_controller_that_does_nothing_is_named_while_it_is_waited_for(api, clu
     deployed["metadata"]["annotations"] = {REVISION: "1", PASSED: "h1"}
     deployed["metadata"]["generation"] += 1
     with pytest.raises(RolloutFailed) as caught:
-        rollout(cluster, said, unseen_s=0.01, settings=SETTINGS.model_copy(update={"rollout_deadline_s": 1})).finish()
+        rollout(cluster, said, idle_s=0.01, settings=SETTINGS.model_copy(update={"rollout_deadline_s": 1})).finish()
     remedy = "check that kube-controller-manager runs (`kubectl -n kube-system get pods`)"
     assert remedy in said[-1]
     told = str(caught.value)
@@ -242,6 +242,6 @@ def test_a_controller_that_does_nothing_is_named_while_it_is_waited_for(api, clu
 
 def test_a_controller_that_comes_back_is_waited_for(api, cluster, said, deployed):
     api.script("Deployment", NAME, *[lambda _: None] * 60, available)
-    assert rollout(cluster, said, unseen_s=0.001).finish() == ANSWER
+    assert rollout(cluster, said, idle_s=0.001).finish() == ANSWER
     assert any("kube-controller-manager" in line for line in said)
     assert "kube-controller-manager" not in said[-1]

@@ -39,7 +39,7 @@ def passed(api):
 
 def rollout(cluster, said, settings=NEW, deadline_s=20, **more):
     hasty = settings.model_copy(update={"rollout_deadline_s": deadline_s})
-    patience = {"poll_s": 0.0005, "grace_s": 0.05, "answer_s": 0.05, "settle_s": 0.02, "unseen_s": 5} | more
+    patience = {"poll_s": 0.0005, "grace_s": 0.05, "answer_s": 0.05, "settle_s": 0.02, "idle_s": 5} | more
     return Rollout(cluster, hasty, said.append, **patience)
 
 
@@ -117,7 +117,7 @@ def test_what_was_meant_for_more_pods_is_taken_back(api, cluster, said):
 
 @pytest.mark.parametrize(("available", "least", "kept"), [(8, 2, 6), (10, 2, 8), (3, 2, 2), (2, 2, 2), (1, 2, 2)])
 def test_a_quarter_leaves_and_the_minimum_stays(available, least, kept):
-    assert room.floor(available, least) == kept
+    assert room.available_floor(available, least) == kept
 
 
 @pytest.mark.parametrize(("wanted", "kept"), [(10, 6), (10, 2), (7, 4), (3, 2), (2, 2), (30, 11)])
