@@ -1,1 +1,1 @@
-"""From settings to running pods: what is on the cluster, and how it gets there."""
+"""Deploys the service to Kubernetes: renders manifests, applies them and follows Jobs and rollouts."""

@@ -1,4 +1,4 @@
-"""`python -m deploy`: from settings to running pods. Results on stdout; progress, and what went wrong, on stderr."""
+"""Build, train and deploy the service on Kubernetes. Results go to stdout, progress and errors to stderr."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from deploy.rollout import Rollout
 from deploy.settings import ESTABLISHED, Settings
 
 EPILOG = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 cluster or registry not reachable, 4 refused by it,
-5 a Job failed, 6 a rollout failed, 7 the preflight found an error. What `delete` leaves to an administrator is no
-failure. KUBECONFIG names the cluster."""
+5 a Job failed, 6 a rollout failed, 7 the preflight found an error. The environment variable KUBECONFIG selects the
+cluster."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.command(options, _settings(options))
     except BrokenPipeError:
-        raise  # nobody reads the output any more
+        raise  # the reader of the output has gone
     except DeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -47,39 +47,47 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__, epilog=EPILOG)
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    rendering = _command(commands, "render", _render, "all manifests, for `kubectl apply -f` or a review")
-    rendering.add_argument("--folder", type=Path, help="write a file a concern here, instead of all to stdout")
-    rendering.add_argument("--runs", action="store_true", help="to stdout: the Jobs of the pipeline, not what stands")
+    rendering = _command(commands, "render", _render, "print all manifests, for `kubectl apply -f` or a review")
+    rendering.add_argument(
+        "--folder", type=Path, help="write one file for each part into this folder instead of stdout"
+    )
+    rendering.add_argument(
+        "--runs", action="store_true", help="print the Jobs of the pipeline instead of the deployed objects"
+    )
 
     _command(commands, "preflight", _preflight, "check the cluster before anything is applied")
 
-    text = f"give both namespaces the registry's Secret: that of {credentials.FILE}, or of the credentials known here"
+    text = f"create the registry's Secret in both namespaces, from the file {credentials.FILE} or from `docker login`"
     _command(commands, "secret", _secret, text)
 
-    building = _command(commands, "build", _build, "build an image inside the cluster and push it; prints its digest")
+    building = _command(commands, "build", _build, "build an image in the cluster and push it; prints its digest")
     building.add_argument("image", choices=["training", "serving"], nargs="?", default="serving", help="[%(default)s]")
     building.add_argument(
-        "--if-changed", action="store_true", help="training: of what is checked out, unless its image is there already"
+        "--if-changed",
+        action="store_true",
+        help="training: build the checked out commit, unless the registry has its image",
     )
-    _command(commands, "train", _train, "train in the cluster, if anything has changed; prints the model's tag")
-    _command(commands, "package", _package, "make a Bento of model and service in the cluster; prints its tag")
-    _command(commands, "verify", _verify, "let the pushed image prove its model; prints what it says of it")
+    _command(commands, "train", _train, "train in the cluster if code or data has changed; prints the model's tag")
+    _command(commands, "package", _package, "package model and service as a Bento in the cluster; prints its tag")
+    _command(commands, "verify", _verify, "check the model in the pushed image; prints a report")
 
-    applying = _command(commands, "apply", _apply, "roll out by digest, wait, ask; on failure back to what passed")
+    applying = _command(commands, "apply", _apply, "roll out by digest and check an answer; roll back on failure")
     applying.add_argument(
         "--dry-run",
         choices=["client", "server"],
-        help="change nothing: client prints what would be applied, server lets the cluster check it",
+        help="change nothing: client prints the objects, server validates them on the cluster",
     )
-    applying.add_argument("--force-conflicts", action="store_true", help="take over fields that others have set")
-    _command(commands, "rollback", _rollback, "go back to the last revision that passed before this one")
-    _command(commands, "load", _load, "let Locust ask the service from inside the cluster, and follow it")
-    _command(commands, "status", _status, "model, image, replicas, autoscaler and last events")
+    applying.add_argument("--force-conflicts", action="store_true", help="take over fields that other managers own")
+    _command(commands, "rollback", _rollback, "roll back to the previous revision that passed")
+    _command(commands, "load", _load, "run the load test in the cluster and follow it")
+    _command(commands, "status", _status, "print model, image, replicas, autoscaler and last events")
 
-    text = "take everything off but the trained models, and wait; what only an administrator may delete stays"
+    text = "delete all objects but the trained models and those that only an administrator may delete"
     deleting = _command(commands, "delete", _delete, text)
-    deleting.add_argument("--yes", action="store_true", help="do not ask first")
-    deleting.add_argument("--purge", action="store_true", help="the claim and the volume too, but no files of a node")
+    deleting.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    deleting.add_argument(
+        "--purge", action="store_true", help="delete the claim and the volume too, but no files on a node"
+    )
     deleting.add_argument("--dry-run", action="store_true", help="only print what would be deleted")
     return parser
 
@@ -88,9 +96,9 @@ def _command(commands: Any, name: str, function: Any, text: str) -> argparse.Arg
     """Add a command that takes all settings."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
     parser.set_defaults(command=function)
-    parser.add_argument("--output", choices=["text", "json"], default="text", help="form of the result [%(default)s]")
-    parser.add_argument("--result", type=Path, metavar="FILE", help="write the result here too")
-    parser.add_argument("--config", type=Path, help="YAML file of settings; environment and flags win over it")
+    parser.add_argument("--output", choices=["text", "json"], default="text", help="format of the result [%(default)s]")
+    parser.add_argument("--result", type=Path, metavar="FILE", help="also write the result to this file")
+    parser.add_argument("--config", type=Path, help="YAML file of settings; environment and flags take precedence")
     group = parser.add_argument_group("settings (variables and defaults in brackets)")
     for setting, field in Settings.model_fields.items():
         default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
@@ -117,7 +125,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _connect(chosen: Settings) -> Cluster:
-    """Connect, to wait for an API server that goes away for a while as long as a rollout may take."""
+    """Connect with patience: an API server that stops answering is waited for as long as a rollout may take."""
     return Cluster.connect(chosen.kube_context, patience_s=chosen.rollout_deadline_s, report=_report)
 
 
@@ -126,7 +134,7 @@ def _report(line: str) -> None:
 
 
 def _print(options: argparse.Namespace, text: str, result: Any) -> None:
-    """Print a result as it was asked for, and keep it where it was asked for."""
+    """Print a result in the chosen format, and write it to --result."""
     printed = json.dumps(result, indent=2) if options.output == "json" else text
     print(printed, flush=True)
     if options.result is not None:
@@ -160,7 +168,7 @@ def _secret(options: argparse.Namespace, chosen: Settings) -> None:
     with Cluster.connect(chosen.kube_context) as cluster:
         apply.apply(cluster, render.objects(chosen, "namespaces"), lambda _: None)
         for secret in manifest:
-            cluster.apply(secret, force=True)  # without a look at what was there
+            cluster.apply(secret, force=True)  # overwrites without reading
     names = [describe(secret) for secret in manifest]
     _print(options, "\n".join(names) or "none is used", {"secrets": names})
 
@@ -194,7 +202,7 @@ def _verify(options: argparse.Namespace, chosen: Settings) -> None:
 
 
 def _pinned(chosen: Settings) -> Settings:
-    """Name the image by its digest, which the registry knows unless it is set."""
+    """Return settings with the digest of the image, read from the registry unless it is set."""
     if chosen.digest is not None or not chosen.registry_check:
         return chosen
     return chosen.model_copy(update={"digest": registry.digest(chosen, chosen.serving_image, chosen.tag)})
@@ -210,8 +218,8 @@ def _apply(options: argparse.Namespace, chosen: Settings) -> None:
     dry = options.dry_run is not None
     report: dict[str, Any] = {"image": chosen.serving_reference}
     with _connect(chosen) as cluster:
-        done = apply.apply(cluster, objects, _report, dry_run=dry, force=options.force_conflicts)
-        report["applied"] = [entry._asdict() for entry in done]
+        applied = apply.apply(cluster, objects, _report, dry_run=dry, force=options.force_conflicts)
+        report["applied"] = [entry._asdict() for entry in applied]
         if not dry:
             report["answer"] = Rollout(cluster, chosen, _report).finish()
     _print(options, chosen.serving_reference, report)
@@ -243,15 +251,19 @@ def _delete(options: argparse.Namespace, chosen: Settings) -> None:
     with _connect(chosen) as cluster:
         if not options.yes:
             _confirm(cluster, chosen, objects, purge=options.purge)
-        done = removal.remove(cluster, objects, _report)
+        removed = removal.remove(cluster, objects, _report)
     if options.purge and chosen.storage_class is None:
         _report(f"the trained models are still in {chosen.storage_path} of the node that trained; remove them there")
-    left = f", {len(done.left)} left for an administrator" if done.left else ""
-    _print(options, f"{len(done.deleted)} objects deleted{left}", {"deleted": len(done.deleted), "left": done.left})
+    left = f", {len(removed.left)} left for an administrator" if removed.left else ""
+    _print(
+        options,
+        f"{len(removed.deleted)} objects deleted{left}",
+        {"deleted": len(removed.deleted), "left": removed.left},
+    )
 
 
 def _confirm(cluster: Cluster, chosen: Settings, objects: list[dict[str, Any]], *, purge: bool) -> None:
-    """Ask whoever sits at the terminal. Raises DeployError for any answer but yes, and where nobody sits."""
+    """Ask for confirmation at the terminal. Raises DeployError without a terminal and for any answer but yes."""
     models = ", with the claim and the volume of the trained models" if purge else ""
     places = f"{chosen.serving_namespace} and {chosen.training_namespace}"
     _report(f"On {cluster.host}, this deletes {len(objects)} objects of {places}{models}")

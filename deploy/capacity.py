@@ -1,4 +1,4 @@
-"""Whether the nodes have room for the serving pods, for one more in a rollout, and for the Jobs."""
+"""Checks that the nodes have room for the serving pods, for a rollout and for the Jobs."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from deploy.settings import Settings
 
 
 def capacity(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
-    """Count how many pods fit into what each node has left."""
+    """Check how many pods fit into the free resources of the nodes."""
     free = _free(cluster)
     cpu, memory = int(millicores(settings.cpu_request)), whole_bytes(settings.memory_request)
     fit = sum(min(cpu_left // cpu, memory_left // memory) for cpu_left, memory_left in free)
     yield _replicas(fit + len(_running(cluster, settings)), settings)
-    for run, cpu_wanted, memory_wanted in (
+    for job, cpu_request, memory_request in (
         ("training", settings.train_cpu, settings.train_memory),
         ("build", settings.build_cpu, settings.build_memory),
     ):
-        needed = (int(millicores(cpu_wanted)), whole_bytes(memory_wanted))
+        needed = (int(millicores(cpu_request)), whole_bytes(memory_request))
         if not any(c >= needed[0] and m >= needed[1] for c, m in free):
-            remedy = f"free or add a node, or lower {run.removesuffix('ing')}_cpu and {run.removesuffix('ing')}_memory"
-            yield error(f"no node has {cpu_wanted} CPU and {memory_wanted} left for the {run} Job", remedy)
+            remedy = f"free or add a node, or lower {job.removesuffix('ing')}_cpu and {job.removesuffix('ing')}_memory"
+            yield error(f"no node has {cpu_request} CPU and {memory_request} left for the {job} Job", remedy)
 
 
 def _replicas(fit: int, settings: Settings) -> Finding:
-    """Compare what fits with what the HPA may want and with what a rollout takes: its new pods come before old ones go.
+    """Compare the pods that fit with the limits of the HPA and the surge of a rollout.
 
-    At as many replicas as fit, no new pod can be scheduled before an old one is ended (see `room`).
+    Without room for the surge, a rollout ends an old pod before it starts a new one (see `room`).
     """
-    surge, least, most = _surge(settings), settings.min_replicas, settings.max_replicas
+    surge, minimum, maximum = _surge(settings), settings.min_replicas, settings.max_replicas
     pods = f"pods of {settings.cpu_request} CPU and {settings.memory_request}"
-    if fit < least:
-        return error(f"{fit} of at least {least} {pods} fit", "add nodes, or lower cpu_request and memory_request")
-    if fit < least + surge:
-        remedy = "add nodes, or lower cpu_request, memory_request" + (" or min_replicas" if least > surge else "")
-        return error(f"{fit} {pods} fit, and a rollout of min_replicas {least} takes {least + surge}", remedy)
-    if fit < most + surge:
-        message = f"{fit} {pods} fit, and a rollout at max_replicas {most} takes {most + surge}"
+    if fit < minimum:
+        return error(f"{fit} of at least {minimum} {pods} fit", "add nodes, or lower cpu_request and memory_request")
+    if fit < minimum + surge:
+        remedy = "add nodes, or lower cpu_request, memory_request" + (" or min_replicas" if minimum > surge else "")
+        return error(f"{fit} {pods} fit, and a rollout of min_replicas {minimum} takes {minimum + surge}", remedy)
+    if fit < maximum + surge:
+        message = f"{fit} {pods} fit, and a rollout at max_replicas {maximum} takes {maximum + surge}"
         fewer = f"while the HPA wants more than {fit - surge}, it ends old pods before new ones are ready"
         return warning(f"{message}: {fewer}", f"add nodes, or set max_replicas to {fit - surge}")
-    return ok(f"{most} {pods} fit, and the {surge} more that a rollout takes")
+    return ok(f"{maximum} {pods} fit, and the {surge} more that a rollout takes")
 
 
 def _surge(settings: Settings) -> int:
-    """Return how many pods a rollout adds before it ends old ones."""
+    """Return the maxSurge of the Deployment."""
     (deployment,) = (manifest for manifest in render.objects(settings, "serving") if manifest["kind"] == "Deployment")
     return int(deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"])
 
 
 def _free(cluster: Cluster) -> list[tuple[int, int]]:
-    """Return what each node has left for requests: millicores and bytes."""
+    """Return the free resources of each node: millicores and bytes."""
     left = {
         node["metadata"]["name"]: (
             int(millicores(node["status"]["allocatable"]["cpu"])),
@@ -77,6 +77,6 @@ def _free(cluster: Cluster) -> list[tuple[int, int]]:
 
 
 def _running(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
-    """Return serving pods that are there already: they take room that is theirs."""
+    """Return the running serving pods, which count as room for serving pods."""
     pods = cluster.find("Pod", settings.serving_namespace, labels(SERVING))
     return [pod for pod in pods if pod["status"].get("phase") == "Running"]

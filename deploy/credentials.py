@@ -1,4 +1,4 @@
-"""Credentials of the registry: where this machine finds them, and the Secret that pods use them by."""
+"""The credentials of the registry, and the Secret that holds them for pods."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from deploy.objects.common import metadata
 from deploy.settings import Settings
 
 USERNAME, PASSWORD = "QNA_REGISTRY_USR", "QNA_REGISTRY_PSW"  # names
-"""Variables that win over what `docker login` noted; Jenkins names a credential's halves like that."""
+"""Variables that take precedence over `docker login`; Jenkins sets these suffixes for a credential."""
 FILE = "K8S_SECRET_FILE"
-"""Variable that names a file with the Secret, as `kubectl apply` takes it."""
+"""Variable with the path of a file with the Secret's manifest."""
 DOCKER_HUB = "docker.io"
 HUB_KEY = "https://index.docker.io/v1/"
-"""What Docker Hub is called in a file or Secret of credentials."""
+"""The key of Docker Hub in a file or Secret of credentials."""
 _TYPE, _FIELD = "kubernetes.io/dockerconfigjson", ".dockerconfigjson"
 
 
 def key(registry: str) -> str:
-    """Return the name that a registry has in a file or Secret of credentials."""
+    """Return the key of a registry in a file or Secret of credentials."""
     return HUB_KEY if registry == DOCKER_HUB else registry
 
 
 def login(registry: str) -> tuple[str | None, str | None]:
-    """Return user and password: of the environment, or as `docker login` noted them in $DOCKER_CONFIG or ~/.docker."""
+    """Return user and password from the environment, or from `docker login` in $DOCKER_CONFIG or ~/.docker."""
     if os.environ.get(USERNAME) and os.environ.get(PASSWORD):
         return os.environ[USERNAME], os.environ[PASSWORD]
     folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
@@ -44,17 +44,17 @@ def login(registry: str) -> tuple[str | None, str | None]:
 
 
 def secrets(settings: Settings) -> list[dict[str, Any]]:
-    """Return the registry's Secret for both namespaces: the one of the file that K8S_SECRET_FILE names, or a new one.
+    """Return the registry's Secret for both namespaces, from the file K8S_SECRET_FILE or from the credentials.
 
-    There is none where registry_secret is none. Raises SettingsError, which never holds what is in it.
+    The list is empty if registry_secret is none. Raises SettingsError without the content of the Secret.
     """
     name = settings.registry_secret
     if name is None:
         return []
     path = os.environ.get(FILE)
     manifest = _from_login(settings) if not path else _read(Path(path))
-    if (wrong := malformed(manifest, key(settings.registry))) is not None:
-        raise SettingsError(f"the Secret of {path}: {wrong}")
+    if (problem := malformed(manifest, key(settings.registry))) is not None:
+        raise SettingsError(f"the Secret of {path}: {problem}")
     value = manifest.get("data", {}).get(_FIELD) or _encoded(manifest["stringData"][_FIELD])
     return [
         {
@@ -72,8 +72,8 @@ def secrets(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def malformed(secret: dict[str, Any], known: str) -> str | None:
-    """Return what is wrong with a Secret that should know a registry; its contents are never said."""
+def malformed(secret: dict[str, Any], registry_key: str) -> str | None:
+    """Return the problem of a Secret that should have a registry's credentials, without its content."""
     if secret.get("type") != _TYPE:
         return f"its type is {secret.get('type')}, not {_TYPE}"
     try:
@@ -81,8 +81,8 @@ def malformed(secret: dict[str, Any], known: str) -> str | None:
         names = sorted(json.loads(text)["auths"])
     except (KeyError, ValueError, TypeError, AttributeError, binascii.Error):
         return f"its {_FIELD} can't be read"
-    if known not in names:
-        return f"it knows {', '.join(names) or 'no registry'}, not {known}"
+    if registry_key not in names:
+        return f"it knows {', '.join(names) or 'no registry'}, not {registry_key}"
     return None
 
 

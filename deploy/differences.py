@@ -1,4 +1,4 @@
-"""In what an object on the cluster differs from the one that these settings make."""
+"""Compares an object on the cluster with the rendered object."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 _EMPTY: tuple[Any, ...] = (None, "", {}, [], False)
-"""What an API server may leave out of what it returns, such as `storageClassName: ""` of a PersistentVolume."""
+"""Values that an API server may omit, such as `storageClassName: ""` of a PersistentVolume."""
 
 
 def differences(desired: Any, present: Any, path: str = "") -> list[str]:
-    """Return a line a field that is wanted and is not so on the cluster; what others have added does no harm.
+    """Return a line for each rendered field with another value on the cluster. Additional fields are ignored.
 
-    Of a list all elements count, with all their fields: one rule more of a Role is a difference.
+    Lists are compared as a whole: an additional rule of a Role is a difference.
     """
     if isinstance(desired, dict) and isinstance(present, dict):
         return [
@@ -37,7 +37,7 @@ def _same(value: Any, other: Any) -> bool:
 
 
 def _amount(text: str) -> Any:
-    """Return the value of an amount: 1024Mi is 1Gi."""
+    """Return the value of a quantity, so that 1024Mi equals 1Gi."""
     try:
         return parse_quantity(text)  # type: ignore[no-untyped-call]
     except ValueError:

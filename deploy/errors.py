@@ -1,17 +1,17 @@
-"""Everything that can go wrong between the settings and a running service.
+"""The errors of a deployment.
 
     DeployError (exit code 1)
-    ├── RemovalLate (1): what was deleted is not gone yet
+    ├── RemovalLate (1): a deleted object still exists
     ├── SettingsError (2)
     ├── Unreachable (3): no cluster is configured, or the cluster or the registry does not answer
-    │   ├── Unauthorized: it does not know the credentials
-    │   └── WrongServer: what answers is not the cluster, or can't be trusted to be
-    ├── Refused (4): the cluster or the registry answers that it won't
-    ├── JobFailed (5): a Job failed, was late or went away
-    ├── RolloutFailed (6): what was rolled out does not run or does not answer
-    └── NotReady (7): the preflight found what would make a deployment fail
+    │   ├── Unauthorized: the credentials are missing, wrong or expired
+    │   └── WrongServer: the server is no Kubernetes API server, or its certificate is not trusted
+    ├── Refused (4): the cluster or the registry refused the request
+    ├── JobFailed (5): a Job failed, took too long or was deleted
+    ├── RolloutFailed (6): the Deployment is not available or does not answer
+    └── NotReady (7): the preflight found an error
 
-Messages say what happened to which object and what to do next.
+A message names the object, what happened and what to do next.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ class DeployError(Exception):
 
 
 class RemovalLate(DeployError):
-    """What was deleted is still there after its time."""
+    """A deleted object still exists after the time limit."""
 
 
 class SettingsError(DeployError):
-    """A setting is unknown or has a value that it can't take."""
+    """A setting is unknown or has an invalid value."""
 
     exit_code = 2
 
 
 class Unreachable(DeployError):
-    """Nobody answers, or nobody who knows these credentials."""
+    """The server does not answer."""
 
     exit_code = 3
 
 
 class Unauthorized(Unreachable):
-    """The credentials are missing, wrong or too old."""
+    """The credentials are missing, wrong or expired."""
 
 
 class WrongServer(Unreachable):
@@ -48,7 +48,7 @@ class WrongServer(Unreachable):
 
 
 class Refused(DeployError):
-    """The request was understood and refused. status: the HTTP status of the answer."""
+    """The server refused the request. status: the HTTP status."""
 
     exit_code = 4
 

@@ -1,4 +1,4 @@
-"""What the preflight says: a line a check, with its remedy."""
+"""The findings of the preflight, each with its remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Level(StrEnum):
-    """How a check went. error: a deployment would fail; warning: it works, or may, but not as one might think."""
+    """The level of a finding. error: a deployment would fail. warning: it may behave in an unexpected way."""
 
     OK = "ok"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One line of the report. remedy: what to do; "" when nothing is."""
+    """One line of the report. remedy: "" if none is needed."""
 
     check: str
     level: Level
@@ -24,22 +24,22 @@ class Finding(NamedTuple):
 
 
 def ok(message: str) -> Finding:
-    """Say that a check went well. The name of the check is added to all of these later."""
+    """Return the finding of a passed check. The caller adds the name of the check."""
     return Finding("", Level.OK, message)
 
 
 def warning(message: str, remedy: str) -> Finding:
-    """Say what works, but not as one might think."""
+    """Return a finding about unexpected behaviour."""
     return Finding("", Level.WARNING, message, remedy)
 
 
 def error(message: str, remedy: str) -> Finding:
-    """Say what would make a deployment fail."""
+    """Return a finding that makes a deployment fail."""
     return Finding("", Level.ERROR, message, remedy)
 
 
 def table(findings: list[Finding]) -> str:
-    """Lay the findings out for a person."""
+    """Format the findings as lines of text."""
     width = max(len(finding.check) for finding in findings)
     return "\n".join(
         f"{finding.level:7}  {finding.check:{width}}  {finding.message}"

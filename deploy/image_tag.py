@@ -17,26 +17,26 @@ _REMOTE_S = 20
 
 
 def head_commit(root: Path = ROOT) -> str:
-    """Return the commit that is checked out. Raises SettingsError where git knows none."""
+    """Return the checked out commit. Raises SettingsError outside of a git repository."""
     return _git(root, "rev-parse", "HEAD").strip()
 
 
 def branch_commit(settings: Settings, root: Path = ROOT) -> str | None:
-    """Return the newest commit of the branch that is built; None when git can't read it from here."""
+    """Return the newest commit of the configured branch; None if git can't read it."""
     command = ["git", "ls-remote", settings.git_url, f"refs/heads/{settings.git_branch}"]
-    quiet = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
+    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
     try:
-        done = subprocess.run(command, cwd=root, env=quiet, capture_output=True, text=True, timeout=_REMOTE_S)
+        result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=_REMOTE_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.split()[0] if done.returncode == 0 and done.stdout.strip() else None
+    return result.stdout.split()[0] if result.returncode == 0 and result.stdout.strip() else None
 
 
 def tag(settings: Settings, commit: str, root: Path = ROOT) -> str:
-    """Return a tag that two commits share when their images are the same.
+    """Return the tag of the training image at a commit; equal inputs have equal tags.
 
-    It stands for the Dockerfile, all that it copies as git has it at the commit, and the build's arguments. Raises
-    SettingsError when git does not have the commit.
+    The inputs are the Dockerfile, the files that it copies and the build arguments. Raises SettingsError if git does
+    not have the commit.
     """
     dockerfile = _git(root, "show", f"{commit}:{DOCKERFILE}")
     entries = _git(root, "ls-tree", "-r", "--full-tree", commit, "--", DOCKERFILE, *copied_paths(dockerfile))
@@ -45,17 +45,17 @@ def tag(settings: Settings, commit: str, root: Path = ROOT) -> str:
 
 
 def copied_paths(dockerfile: str) -> list[str]:
-    """Return what a Dockerfile copies out of its context."""
+    """Return the paths of the context that a Dockerfile copies."""
     return [source for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.M) for source in line.split()]
 
 
 def _git(root: Path, *words: str) -> str:
     try:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+        result = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         content = getattr(error, "stderr", None) or str(error)
         raise SettingsError(
-            f"git can't tell what the training image is made of: {content.strip()}; build it without --if-changed, "
+            f"git can't read the inputs of the training image: {content.strip()}; build it without --if-changed, "
             "or from a clone that has the commit"
         ) from error
-    return done.stdout
+    return result.stdout

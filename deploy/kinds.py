@@ -1,4 +1,4 @@
-"""The kinds of objects: where the API has them, in what order they are applied, and how they are named."""
+"""The kinds of objects: their paths in the API, the order of applying, and their names in messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 
 class Kind(NamedTuple):
-    """Where the API has a kind. api: group and version, as in the path."""
+    """The location of a kind in the API. api: group and version, as in the path."""
 
     api: str
     plural: str
@@ -34,7 +34,7 @@ KINDS = {
     "HTTPRoute": Kind("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "ServiceMonitor": Kind("apis/monitoring.coreos.com/v1", "servicemonitors"),
     "Job": Kind("apis/batch/v1", "jobs"),
-    # Read, never applied.
+    # Only read.
     "Pod": Kind("api/v1", "pods"),
     "Event": Kind("api/v1", "events"),
     "ReplicaSet": Kind("apis/apps/v1", "replicasets"),
@@ -46,27 +46,27 @@ KINDS = {
     "IngressClass": Kind("apis/networking.k8s.io/v1", "ingressclasses", namespaced=False),
     "Gateway": Kind("apis/gateway.networking.k8s.io/v1", "gateways"),
 }
-"""Those that are applied come in the order in which they are."""
+"""The order of the applied kinds is the order of applying."""
 _RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
 def rank(manifest: dict[str, Any]) -> int:
-    """Return an object's place in the order of applying; what is deleted goes the other way."""
+    """Return the position of an object in the order of applying; deleting uses the reverse order."""
     return _RANKS[manifest["kind"]]
 
 
 def path_of(kind: str, namespace: str | None, name: str | None = None) -> str:
-    """Return where the API has an object, or without a name the list of a kind."""
+    """Return the path of an object, or of the list of a kind."""
     api, plural, namespaced = KINDS[kind]
     place = f"/namespaces/{quote(namespace)}" if namespaced and namespace is not None else ""
     return f"/{api}{place}/{plural}" + (f"/{quote(name, safe=':')}" if name else "")
 
 
 def described(kind: str, name: str, namespace: str | None = None) -> str:
-    """Name an object as errors and reports do."""
+    """Return the name of an object in messages."""
     return f"{kind} {name}" if namespace is None else f"{kind} {namespace}/{name}"
 
 
 def describe(manifest: dict[str, Any]) -> str:
-    """Name an object that is at hand."""
+    """Return the name of a manifest's object in messages."""
     return described(manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace"))

@@ -1,4 +1,4 @@
-"""Which cluster is meant, and as whom: by KUBECONFIG, by ~/.kube/config, or by the account of the pod around."""
+"""Loads the cluster's address and credentials from KUBECONFIG, ~/.kube/config or the pod's ServiceAccount."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _REMEDY = f"set {VARIABLE} to the file that names the cluster"
 
 
 def load(context: str | None = None) -> client.Configuration:
-    """Return how the cluster is reached. context: of the file; None: its current one.
+    """Return the configuration of the client. context: of the file; None: its current context.
 
-    Raises Unreachable, which names the file and what is wrong with it, and never shows what is in it.
+    Raises Unreachable with the name of the file and the problem, without its content.
     """
     configuration = client.Configuration()
-    named = os.environ.get(VARIABLE)  # the library reads it once only, when it is imported
+    named = os.environ.get(VARIABLE)  # the library reads it only when it is imported
     files = _files(named or _DEFAULT)
     if files:
         _check(files)
@@ -40,7 +40,7 @@ def load(context: str | None = None) -> client.Configuration:
 
 
 def _files(named: str) -> list[Path]:
-    """Return the files that are there; like kubectl, of several some may be missing."""
+    """Return the files that exist; like kubectl, some of several may be missing."""
     paths = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
     return [path for path in paths if path.exists()]
 

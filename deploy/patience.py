@@ -1,4 +1,4 @@
-"""Whether a request that failed is sent again: a few times always, and for as long as an outage may last."""
+"""Decides whether a failed request is sent again: a few attempts always, more while an outage may last."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from deploy.remedies import OVERLOADED
 
 ATTEMPTS = 4
 PAUSE_S = 0.5
-"""Before the second attempt; each later one waits twice as long as the one before."""
+"""Pause before the second attempt, in seconds; it doubles with each attempt."""
 _LONGEST_S = 2.0
 _SETTLE_S = 15.0
-"""How long an API server that has just started may not know accounts and their rights yet."""
+"""How long a restarted API server may not know accounts and rights yet, in seconds."""
 
 
 class Patience:
-    """Decides for one request. limit_s: how long it is sent again; 0: a few times only.
+    """The retries of one request. limit_s: how long it is retried; 0: only a few attempts.
 
-    report: gets a line when a long wait begins, and when it ends.
+    report: called with a line when a long wait begins and when it ends.
     """
 
     def __init__(self, host: str, limit_s: float, report: Callable[[str], None]) -> None:
@@ -30,7 +30,7 @@ class Patience:
         self._reported = False
 
     def wait(self, failure: DeployError) -> bool:
-        """Wait until it is time for the next attempt and return True; return False when there is none."""
+        """Wait for the next attempt and return True; return False without waiting if there is none."""
         self._attempts += 1
         now = time.monotonic()
         if isinstance(failure, Unreachable) and not isinstance(failure, Unauthorized):
@@ -45,12 +45,12 @@ class Patience:
         return True
 
     def answered(self) -> None:
-        """Note that the request was answered."""
+        """Record that the request was answered."""
         if self._reported:
             self._report(f"{self._host} answers again after {time.monotonic() - self._began:.0f} s")
 
     def _is_transient(self, failure: DeployError, now: float) -> bool:
-        """Return whether this kind of failure may pass by itself."""
+        """Return whether the failure is temporary."""
         if isinstance(failure, WrongServer):
             return False
         if isinstance(failure, Unauthorized) or (isinstance(failure, Refused) and failure.status == 403):

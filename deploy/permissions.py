@@ -1,4 +1,4 @@
-"""Whether these credentials may do what `python -m deploy` does, and whether an administrator has done the rest."""
+"""Checks the permissions of these credentials and the objects that an administrator applies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN = 2
 
 
 def permissions(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
-    """Ask the API server for each right, and look at what only an administrator may apply."""
+    """Check each permission, and the objects that only an administrator may apply."""
     missing = _missing(cluster, settings)
     wrong, unread = _administrators(cluster, settings)
     if missing or unread:
@@ -35,7 +35,7 @@ def permissions(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
 
 
 def _missing(cluster: Cluster, settings: Settings) -> list[str]:
-    """Return what may not be done, a line a namespace."""
+    """Return a line of missing permissions for each namespace."""
     lines = []
     for namespace, kinds in ((settings.training_namespace, _TRAINING), (settings.serving_namespace, _SERVING)):
         refused = [kind for kind in kinds if not cluster.review(namespace, kind, "patch")]
@@ -46,7 +46,7 @@ def _missing(cluster: Cluster, settings: Settings) -> list[str]:
 
 
 def _administrators(cluster: Cluster, settings: Settings) -> tuple[list[str], list[str]]:
-    """Return what is wrong with the administrator's part, and a line of what of it may not even be read."""
+    """Return problems of the administrator's objects, and a line of those that may not be read."""
     wrong, unread = [], []
     for manifest in render.objects(settings, "namespaces", "access", "storage"):
         kind, name, namespace = manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace")

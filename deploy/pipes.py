@@ -1,4 +1,4 @@
-"""Results that are piped into a command that stops reading, such as `| head`."""
+"""Handles output that is piped into a command that stops reading, such as `| head`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TextIO
 
 CLOSED = 128 + signal.SIGPIPE
-"""Exit code of a command whose reader went away, as a shell gives it to one that the signal ended."""
+"""Exit code of a command that SIGPIPE ended, as a shell reports it."""
 
 
 def run(main: Callable[[], int]) -> int:
-    """Run a command line and return its exit code; end without a word when nobody reads its output any more."""
+    """Run a command line and return its exit code; exit silently when its output is no longer read."""
     try:
         try:
             code = main()
@@ -21,13 +21,13 @@ def run(main: Callable[[], int]) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         for stream in (sys.stdout, sys.stderr):
-            _give_up(stream)
+            _discard(stream)
         return CLOSED
     return code
 
 
-def _give_up(stream: TextIO) -> None:
-    """Let what is left in a stream go nowhere if nobody reads it: Python writes it when it ends, and would complain."""
+def _discard(stream: TextIO) -> None:
+    """Redirect a broken stream to the null device, since Python flushes it again at exit."""
     try:
         stream.flush()
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Whether a cluster has what a deployment needs, before anything is applied."""
+"""Checks that the cluster meets the requirements of a deployment, before anything is applied."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from deploy.quantities import millicores
 from deploy.settings import Settings
 
 OLDEST = (1, 30)
-"""The first version whose kubelets know `preStop.sleep`."""
+"""The first version whose kubelets support `preStop.sleep`."""
 IDLE_MILLICORES = 5
-"""What an idle serving pod uses at most, probes included; measured: 2.5."""
+"""Upper bound for the CPU of an idle serving pod, probes included."""
 _ENFORCING = (
     *("calico-node", "cilium", "antrea-agent", "kube-router", "weave-net", "canal", "ovnkube-node", "azure-npm"),
     *("kube-flannel-np", "netd", "anetd"),
@@ -28,13 +28,13 @@ _DEFAULT_CLASS = "is-default-class"
 
 
 def preflight(cluster: Cluster, settings: Settings) -> list[Finding]:
-    """Check a cluster; a check that can't be made is a warning. Raises Unreachable when nobody answers at all."""
+    """Run all checks on a cluster; a refused check is a warning. Raises Unreachable if no API server answers."""
     version = cluster.version()
     findings = [_version(cluster, version)]
     for check in _CHECKS:
         name = check.__name__.strip("_").replace("_", " ")
         try:
-            for finding in check(cluster, settings):  # what it has yielded stays when it raises later
+            for finding in check(cluster, settings):  # keeps earlier findings when a later one raises
                 findings.append(finding._replace(check=name))
         except Refused as refusal:
             findings.append(Finding(name, Level.WARNING, f"not known: {refusal}"))
@@ -78,16 +78,16 @@ def _storage(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
         yield ok(message)
 
 
-def _way_in(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
+def _ingress(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     if settings.gateway is not None:
         namespace, _, name = settings.gateway.rpartition("/")
         if cluster.get("Gateway", name, namespace or settings.serving_namespace) is None:
-            yield error(f"there is no Gateway {settings.gateway}", "make it, or leave the setting out for an Ingress")
+            yield error(f"there is no Gateway {settings.gateway}", "create it, or unset gateway to use an Ingress")
         else:
             yield ok(f"Gateway {settings.gateway}")
         return
     classes = {item["metadata"]["name"]: item["metadata"] for item in cluster.find("IngressClass")}
-    default = [name for name, about in classes.items() if _is_default(about)]
+    default = [name for name, metadata in classes.items() if _is_default(metadata)]
     if settings.ingress_class is not None and settings.ingress_class not in classes:
         yield error(f"there is no IngressClass {settings.ingress_class}", f"there is: {', '.join(classes) or 'none'}")
     elif settings.ingress_class is None and not default:
@@ -100,10 +100,10 @@ def _way_in(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
 def _node_port(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     own = (settings.serving_namespace, SERVICE)
     for service in cluster.find("Service"):
-        about = service["metadata"]
+        metadata = service["metadata"]
         taken = {port.get("nodePort") for port in service["spec"].get("ports", [])}
-        if settings.node_port in taken and (about["namespace"], about["name"]) != own:
-            owner = f"{about['namespace']}/{about['name']}"
+        if settings.node_port in taken and (metadata["namespace"], metadata["name"]) != own:
+            owner = f"{metadata['namespace']}/{metadata['name']}"
             yield error(f"port {settings.node_port} is taken by Service {owner}", "set another node_port")
             return
     yield ok(f"port {settings.node_port} is free, or ours")
@@ -113,24 +113,26 @@ def _registry_secret(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     if settings.registry_secret is None:
         yield ok("none is used")
         return
-    key, make = credentials.key(settings.registry), "run `python -m deploy secret`"
+    key, command = credentials.key(settings.registry), "run `python -m deploy secret`"
     for namespace in (settings.training_namespace, settings.serving_namespace):
-        what = f"{namespace}/{settings.registry_secret}"
+        secret_name = f"{namespace}/{settings.registry_secret}"
         try:
             secret = cluster.get("Secret", settings.registry_secret, namespace)
         except Refused as refusal:
             if refusal.status != 403:
                 raise
-            remedy = f"{make}, which may write it without reading it, unless that has been done"
-            yield warning(f"not known: Secret {what} may not be read by these credentials", remedy)
+            remedy = f"{command}, which may write it without reading it, unless that has been done"
+            yield warning(f"not known: Secret {secret_name} may not be read by these credentials", remedy)
             continue
         if secret is None:
             level = error if namespace == settings.training_namespace else warning
-            yield level(f"Secret {what} is missing: images can't be pushed, and private ones not pulled", make)
-        elif (wrong := credentials.malformed(secret, key)) is not None:
-            yield error(f"Secret {what}: {wrong}", f"delete it, then {make}")
+            yield level(
+                f"Secret {secret_name} is missing: images can't be pushed, and private ones not pulled", command
+            )
+        elif (problem := credentials.malformed(secret, key)) is not None:
+            yield error(f"Secret {secret_name}: {problem}", f"delete it, then {command}")
         else:
-            yield ok(f"Secret {what} knows {key}")
+            yield ok(f"Secret {secret_name} knows {key}")
 
 
 def _network_policies(cluster: Cluster, _settings: Settings) -> Iterator[Finding]:
@@ -143,14 +145,14 @@ def _network_policies(cluster: Cluster, _settings: Settings) -> Iterator[Finding
 
 
 def _autoscaling(_cluster: Cluster, settings: Settings) -> Iterator[Finding]:
-    """Check that idle pods leave, by the HPA's own arithmetic."""
+    """Check by the HPA's formula that it scales idle pods down to the minimum."""
     target = _whole_millicores(settings.cpu_request) * settings.cpu_percent / 100
-    most, least = autoscaling.idle_limit(target, settings.min_replicas), settings.min_replicas
-    message = f"an idle pod uses up to {IDLE_MILLICORES}m; {least} replicas are reached below {most:.1f}m"
-    arithmetic = f"{settings.cpu_percent} % of {settings.cpu_request}, times {least}/{least + 1}"
-    rest = autoscaling.settled_replicas(settings.max_replicas, IDLE_MILLICORES, target, least)
-    if rest > least:
-        message = f"{message} ({arithmetic}): {settings.max_replicas} would settle at {rest} for good"
+    limit, minimum = autoscaling.idle_limit(target, settings.min_replicas), settings.min_replicas
+    message = f"an idle pod uses up to {IDLE_MILLICORES}m; {minimum} replicas are reached below {limit:.1f}m"
+    arithmetic = f"{settings.cpu_percent} % of {settings.cpu_request}, times {minimum}/{minimum + 1}"
+    settled = autoscaling.settled_replicas(settings.max_replicas, IDLE_MILLICORES, target, minimum)
+    if settled > minimum:
+        message = f"{message} ({arithmetic}): {settings.max_replicas} would settle at {settled} for good"
         yield warning(message, "raise cpu_percent or cpu_request")
     else:
         yield ok(message)
@@ -161,7 +163,7 @@ _CHECKS: tuple[Callable[[Cluster, Settings], Iterator[Finding]], ...] = (
     _metrics,
     capacity,
     _storage,
-    _way_in,
+    _ingress,
     _node_port,
     _registry_secret,
     _network_policies,
@@ -169,8 +171,8 @@ _CHECKS: tuple[Callable[[Cluster, Settings], Iterator[Finding]], ...] = (
 )
 
 
-def _is_default(about: dict[str, Any]) -> bool:
-    return any(_DEFAULT_CLASS in name and value == "true" for name, value in about.get("annotations", {}).items())
+def _is_default(metadata: dict[str, Any]) -> bool:
+    return any(_DEFAULT_CLASS in name and value == "true" for name, value in metadata.get("annotations", {}).items())
 
 
 def _whole_millicores(quantity: str) -> int:

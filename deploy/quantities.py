@@ -1,4 +1,4 @@
-"""Amounts as Kubernetes writes them, such as 250m and 512Mi."""
+"""Kubernetes quantities such as 250m and 512Mi."""
 
 from __future__ import annotations
 

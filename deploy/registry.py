@@ -1,4 +1,4 @@
-"""The image registry, as this machine reaches it: what digest a tag has, and which image `latest` is."""
+"""Reads digests from the image registry and moves tags."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def _repository(settings: Settings, image: str) -> DXF:
 
 
 def _log_in(name: str, registry: DXFBase, response: requests.Response) -> None:
-    """Log in with the credentials that are known, or as nobody."""
+    """Log in with the known credentials, or anonymously."""
     user, password = credentials.login(name)
     registry.authenticate(user, password, response=response)
 
 
 def _problem(settings: Settings, image: str, tag: str, error: Exception) -> Exception:
-    """Say what a failure means; its own text stays out, since it may hold credentials."""
+    """Return an error with a remedy, without the original text, which may contain credentials."""
     what = f"image {settings.registry}/{image}:{tag}"
     if isinstance(error, DXFAuthInsecureError):
         return Unauthorized(f"{what}: the registry wants credentials, which are not sent over plain HTTP; give it TLS")

@@ -1,4 +1,4 @@
-"""What the API server did not do, as an error that says what to do about it."""
+"""Turns failed requests into errors with a remedy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OVERLOAD = "the API server is overloaded or starting; run this again"
 
 
 def unreachable(what: str, host: str, error: Exception) -> Unreachable:
-    """Say why the host does not answer. what: could not be done to which object."""
+    """Return an error for a server that does not answer. what: the failed action and its object."""
     if isinstance(error, Unreachable):
         return error
     reason = getattr(error, "reason", None) or error
@@ -46,7 +46,7 @@ def unreachable(what: str, host: str, error: Exception) -> Unreachable:
 
 
 def _tls(error: object) -> ssl.SSLError | None:
-    """Return the failure of TLS that an error comes from. A connection that was cut off is none."""
+    """Return the TLS failure that caused an error. A dropped connection is no TLS failure."""
     while isinstance(error, Exception):
         if isinstance(error, ssl.SSLError):
             return None if isinstance(error, ssl.SSLEOFError) else error
@@ -55,7 +55,7 @@ def _tls(error: object) -> ssl.SSLError | None:
 
 
 def foreign(what: str, host: str) -> WrongServer:
-    """Say that something else than a Kubernetes API server answers."""
+    """Return an error for a server that is no Kubernetes API server."""
     return WrongServer(
         f"{what}: what answers at {host} is no Kubernetes API server; check server of the cluster in KUBECONFIG, and "
         "that no proxy is in between"
@@ -63,7 +63,7 @@ def foreign(what: str, host: str) -> WrongServer:
 
 
 def refused(what: str, status: int, body: bytes) -> Refused | Unreachable:
-    """Read the Status that the API server answers with. what: could not be done to which object."""
+    """Return an error for a refused request. what: the failed action and its object."""
     try:
         answer = json.loads(body)
         reason = answer.get("message") or answer.get("detail") or ""  # of the API server, or of the service behind it

@@ -1,4 +1,4 @@
-"""Settings to manifests: a YAML file a concern, in the order in which they are applied."""
+"""Renders settings to manifests, in the order in which they are applied."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ _RUNS: dict[str, Callable[[Settings], list[Any]]] = {
     "load": load_test.objects,
 }
 RUNS = "jobs"
-"""Folder of the runs, apart from what stands: `kubectl apply -f` of a folder starts none of them."""
+"""Subfolder of the Jobs, so that `kubectl apply -f` of the folder starts none of them."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as such."""
+    """Writes multi-line text as a literal block."""
 
 
 def _literal(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -59,27 +59,27 @@ _Dumper.add_representer(str, _literal)
 
 
 def manifests(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Return each file's objects, as the API takes them, by the file's name: all that stands on the cluster."""
+    """Return the deployed objects by the name of their file."""
     return _files(_CONCERNS, settings)
 
 
 def objects(settings: Settings, *concerns: str) -> list[dict[str, Any]]:
-    """Return what stands on the cluster, or these concerns of it, in the order of the files."""
+    """Return the deployed objects, or those of some concerns, in the order of the files."""
     return [manifest for name in concerns or _CONCERNS for manifest in _objects(_CONCERNS[name], settings)]
 
 
 def runs(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Return the objects of each run of the pipeline, a Job and what it needs, by the file's name."""
+    """Return each Job of the pipeline with its objects, by the name of the file."""
     return {f"{RUNS}/{name}": objects for name, objects in _files(_RUNS, settings).items()}
 
 
 def run(settings: Settings, name: str) -> list[dict[str, Any]]:
-    """Return the objects of one run: training-image, train, package, serving-image, verify or load."""
+    """Return one Job with its objects: training-image, train, package, serving-image, verify or load."""
     return _objects(_RUNS[name], settings)
 
 
 def _files(concerns: dict[str, Callable[[Settings], list[Any]]], settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Number the concerns, which keeps them in order; one without an object has no file."""
+    """Number the concerns to keep their order; a concern without objects has no file."""
     files = {
         f"{number:02d}-{name}.yaml": _objects(concern, settings)
         for number, (name, concern) in enumerate(concerns.items())
@@ -88,7 +88,7 @@ def _files(concerns: dict[str, Callable[[Settings], list[Any]]], settings: Setti
 
 
 def _objects(concern: Callable[[Settings], list[Any]], settings: Settings) -> list[dict[str, Any]]:
-    """Return a concern's objects with the API's names, without what they do not say."""
+    """Return the objects of a concern as dictionaries, without empty fields."""
     api = client.ApiClient(client.Configuration())
     return [_without_none(api.sanitize_for_serialization(manifest)) for manifest in concern(settings)]  # type: ignore[no-untyped-call]
 
@@ -100,13 +100,13 @@ def _without_none(manifest: Any) -> Any:
 
 
 def text(objects: list[dict[str, Any]]) -> str:
-    """Return one file's objects as YAML documents."""
+    """Return objects as YAML documents."""
     dumped = (yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, allow_unicode=True) for manifest in objects)
     return "".join(f"---\n{document}" for document in dumped)
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:
-    """Write every file into the folder, and remove those of a rendering before that are not rendered any more."""
+    """Write all files into the folder, and remove files of an earlier rendering that no longer exist."""
     (folder / RUNS).mkdir(parents=True, exist_ok=True)
     written = []
     for name, objects in (manifests(settings) | runs(settings)).items():

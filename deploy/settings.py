@@ -1,4 +1,4 @@
-"""What a deployment is made of: one validated object, from a YAML file, the environment and flags."""
+"""The settings of a deployment: one validated object from flags, the environment and a YAML file."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from deploy.errors import SettingsError
 from deploy.quantities import millicores, whole_bytes
 
 ESTABLISHED = {"serving_image": "DOCKER_IMAGE_NAME", "git_url": "GITHUB_REPO_URL"}
-"""Variables that pipelines set already; every setting also has QNA_DEPLOY_ and its name."""
+"""Variables that existing pipelines set. Every setting also has a variable with the prefix QNA_DEPLOY_."""
 
 
 _AMOUNT = re.compile(r"\+?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
-"""https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/; those that are not negative."""
+"""A quantity that is not negative: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/"""
 
 
 def _quantity(text: str) -> str:
@@ -44,12 +44,12 @@ def _quantity(text: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    """Read a number of a settings file as it is written: 0.5 is an amount too."""
+    """Accept a number of a settings file as a quantity, such as 0.5."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _form(pattern: str, expected: str) -> AfterValidator:
-    """Let through what has this form. expected: the form, in words."""
+    """Accept text that matches the pattern. expected: description of the pattern."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text, re.ASCII):
@@ -113,7 +113,7 @@ Gateway = Annotated[str, _form(r"([a-z0-9-]+/)?[a-z0-9-]+", "NAME or NAMESPACE/N
 Folder = Annotated[str, _form(r"/[\w./-]+", "an absolute folder of letters, digits, dots, hyphens and underscores")]
 Shape = Annotated[str, _form(r"\w+:[\w=.,]+", "a load shape such as ramp:users=20,seconds=30,hold=60")]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-"""Words, or a line that is split as a shell would."""
+"""A list of words, or a line that is split like a shell command."""
 Labels = Annotated[tuple[Annotated[str, AfterValidator(_label)], ...], BeforeValidator(_words)]
 Tolerations = Annotated[tuple[Annotated[str, AfterValidator(_toleration)], ...], BeforeValidator(_words)]
 Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], BeforeValidator(_words)]
@@ -121,7 +121,7 @@ Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Befor
 
 
 class Settings(BaseModel):
-    """Everything that decides what is rendered. Field descriptions are the flags' help."""
+    """The settings of a deployment. The descriptions of the fields are the help of the flags."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -134,7 +134,7 @@ class Settings(BaseModel):
     registry_secret: Name | None = Field(
         "regcred", description="Secret with the registry's credentials, in both namespaces"
     )
-    registry_insecure: bool = Field(False, description="speak plain HTTP to the registry")
+    registry_insecure: bool = Field(False, description="use plain HTTP for the registry")
     kaniko_image: str = Field(
         "ghcr.io/osscontainertools/kaniko:v1.28.2", description="image of Kaniko's maintained fork"
     )
@@ -142,64 +142,74 @@ class Settings(BaseModel):
         "https://github.com/ashutoshj/extractive-qa",
         description="repository that the training image is built from, without credentials",
     )
-    git_branch: Branch = Field("main", description="its branch")
+    git_branch: Branch = Field("main", description="branch of the repository")
     git_commit: Commit | None = Field(None, description="commit to build; none: the newest")
     build_arguments: Words = Field(
         (), description="NAME=VALUE of both Dockerfiles, such as BASE_IMAGE=... or PIP_INDEX_URL=..."
     )
-    git_secret: Name | None = Field(None, description="Secret whose key `token` reads a private repository")
+    git_secret: Name | None = Field(None, description="Secret whose key `token` holds a token for a private repository")
     kaniko_ca: str | None = Field(
         None,
         pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[\w.-]+)?$",
         description="ConfigMap[/KEY] in the training namespace with the CA of registry and git server; key: ca.crt",
     )
     kaniko_arguments: Words = Field(
-        (), description="more arguments for Kaniko; as a flag: --kaniko-arguments=--cache=true"
+        (), description="further arguments for Kaniko; as a flag: --kaniko-arguments=--cache=true"
     )
-    build_cpu: Quantity = Field("500m", description="CPU that a build is granted at least")
-    build_memory: Quantity = Field("2Gi", description="memory that a build gets")
+    build_cpu: Quantity = Field("500m", description="CPU request of a build")
+    build_memory: Quantity = Field("2Gi", description="memory request and limit of a build")
 
     training_namespace: Name = Field("training-model-env", description="namespace of training and builds")
     serving_namespace: Name = Field("serving-model-env", description="namespace of the service")
 
-    port: int = Field(5000, ge=1024, le=65535, description="port of the service, in its pods and its Service")
+    port: int = Field(5000, ge=1024, le=65535, description="port of the service in its pods and of its Service")
     node_port: int = Field(30008, ge=30000, le=32767, description="port of the Service on every node")
     host: Host = Field("qna-model.local", description="host name of Ingress or HTTPRoute")
     ingress_class: Name | None = Field(None, description="class of the Ingress; none: the cluster's default")
     gateway: Gateway | None = Field(
         None,
-        description="[NAMESPACE/]NAME of a Gateway; with it an HTTPRoute takes the place of the Ingress",
+        description="[NAMESPACE/]NAME of a Gateway; with a Gateway, an HTTPRoute replaces the Ingress",
     )
 
-    cpu_request: Quantity = Field("250m", description="CPU that a serving pod is granted at least")
-    memory_request: Quantity = Field("512Mi", description="memory that a serving pod is granted at least")
-    cpu_limit: Quantity = Field("500m", description="CPU that a serving pod gets at most")
-    memory_limit: Quantity = Field("1Gi", description="memory that a serving pod gets at most")
-    min_replicas: int = Field(2, ge=1, description="serving pods at least")
-    max_replicas: int = Field(10, ge=1, description="serving pods at most")
-    cpu_percent: int = Field(5, ge=1, le=100, description="share of the requested CPU that the HPA aims at")
+    cpu_request: Quantity = Field("250m", description="CPU request of a serving pod")
+    memory_request: Quantity = Field("512Mi", description="memory request of a serving pod")
+    cpu_limit: Quantity = Field("500m", description="CPU limit of a serving pod")
+    memory_limit: Quantity = Field("1Gi", description="memory limit of a serving pod")
+    min_replicas: int = Field(2, ge=1, description="minimum number of serving pods")
+    max_replicas: int = Field(10, ge=1, description="maximum number of serving pods")
+    cpu_percent: int = Field(5, ge=1, le=100, description="target CPU use of the HPA, in percent of the request")
     scale_down_s: int = Field(
-        300, ge=0, le=3600, description="seconds whose greatest wish the HPA heeds before it removes pods"
+        300, ge=0, le=3600, description="stabilization window of the HPA before it removes pods, in seconds"
     )
-    max_concurrency: int = Field(32, ge=1, description="requests in flight in a pod before more are answered 429")
-    timeout_s: int = Field(60, ge=1, description="seconds before a request is answered 504")
-    drain_s: int = Field(10, ge=1, description="seconds that a stopping pod still takes requests, until all know of it")
+    max_concurrency: int = Field(
+        32, ge=1, description="maximum number of requests in flight in a pod; further requests get status 429"
+    )
+    timeout_s: int = Field(60, ge=1, description="seconds after which a request gets status 504")
+    drain_s: int = Field(10, ge=1, description="seconds for which a stopping pod still accepts requests")
 
     storage_size: Quantity = Field("1Gi", description="size of the training volume")
-    volume: Name = Field("train-model-pv", description="name of the volume, which all namespaces share")
-    storage_path: Folder = Field("/mnt/model", description="the volume's folder on its node")
+    volume: Name = Field(
+        "train-model-pv", description="name of the PersistentVolume, which must be unique in the cluster"
+    )
+    storage_path: Folder = Field("/mnt/model", description="folder of the volume on its node")
     storage_class: str | None = Field(
         None, description="class of the training volume; none: a folder of the node (hostPath)"
     )
     train_arguments: Words = Field((), description="arguments for `python -m training train` in the cluster")
-    train_cpu: Quantity = Field("1", description="CPU that a training pod is granted at least")
-    train_memory: Quantity = Field("3Gi", description="memory that a training pod gets")
-    train_gpus: int = Field(0, ge=0, description="GPUs of a training pod")
-    train_nodes: int = Field(1, ge=1, description="training pods, which torchrun brings together")
-    keep_models: int = Field(5, ge=1, description="newest models that stay on the volume, beside the one in production")
-    train_deadline_s: int = Field(1800, ge=60, description="seconds that a training may take")
-    load_shape: Shape = Field("ramp:users=20,seconds=30,hold=60", description="load from inside the cluster")
-    load_arguments: Words = Field((), description="more arguments for Locust there, such as `--processes 4`")
+    train_cpu: Quantity = Field("1", description="CPU request of a training pod")
+    train_memory: Quantity = Field("3Gi", description="memory request and limit of a training pod")
+    train_gpus: int = Field(0, ge=0, description="number of GPUs of a training pod")
+    train_nodes: int = Field(1, ge=1, description="number of training pods, which torchrun connects")
+    keep_models: int = Field(
+        5, ge=1, description="number of newest models to keep on the volume, besides the one in production"
+    )
+    train_deadline_s: int = Field(1800, ge=60, description="time limit of a training, in seconds")
+    load_shape: Shape = Field(
+        "ramp:users=20,seconds=30,hold=60", description="load shape of the load test in the cluster"
+    )
+    load_arguments: Words = Field(
+        (), description="further arguments for Locust in the cluster, such as `--processes 4`"
+    )
     keep_jobs_s: int = Field(86400, ge=0, description="seconds after which a finished Job is removed")
     serving_nodes: Labels = Field((), description="KEY=VALUE: labels of the nodes that serving pods may run on")
     serving_tolerations: Tolerations = Field(
@@ -207,16 +217,16 @@ class Settings(BaseModel):
     )
     job_nodes: Labels = Field((), description="KEY=VALUE: labels of the nodes that Jobs may run on")
     job_tolerations: Tolerations = Field((), description="KEY[=VALUE][:EFFECT]: taints of nodes that Jobs tolerate")
-    build_ports: Ports = Field(
-        (443,), description="TCP ports that builds may reach outside, beside the registry's: add an own git server's"
-    )
+    build_ports: Ports = Field((443,), description="TCP ports that builds may connect to, besides that of the registry")
     dns_namespace: Name = Field("kube-system", description="namespace of the cluster's DNS (OpenShift: openshift-dns)")
-    dns_port: int = Field(53, ge=1, le=65535, description="port of its pods (OpenShift: 5353)")
+    dns_port: int = Field(53, ge=1, le=65535, description="port of the cluster's DNS pods (OpenShift: 5353)")
     dns_addresses: Networks = Field(
-        (), description="address blocks of DNS outside of pods, such as NodeLocal DNS's 169.254.20.10/32"
+        (), description="address blocks of DNS servers outside of pods, such as 169.254.20.10/32 of NodeLocal DNS"
     )
-    rollout_deadline_s: int = Field(600, ge=1, description="seconds that a rollout may take")
-    registry_check: bool = Field(True, description="ask the registry from here: for digests, and to move `latest`")
+    rollout_deadline_s: int = Field(600, ge=1, description="time limit of a rollout, in seconds")
+    registry_check: bool = Field(
+        True, description="connect to the registry from this machine, to read digests and to move `latest`"
+    )
     kube_context: str | None = Field(None, description="context of KUBECONFIG; none: its current one")
     monitoring: Literal["none", "prometheus"] = Field(
         "none", description="prometheus: add a ServiceMonitor and a Grafana dashboard"
@@ -228,18 +238,18 @@ class Settings(BaseModel):
         mode="before",
     )
     @classmethod
-    def _none(cls, value: Any) -> Any:
-        """Read the word `none`, since a flag or variable can't be null."""
+    def _read_none(cls, value: Any) -> Any:
+        """Read the word `none` as null, since a flag or variable can't be null."""
         return None if value == "none" else value
 
     @model_validator(mode="after")
-    def _agree(self) -> Settings:
+    def _check_consistency(self) -> Settings:
         if self.max_replicas < self.min_replicas:
             raise ValueError(f"max_replicas {self.max_replicas} is below min_replicas {self.min_replicas}")
-        for what, amount in (("cpu", millicores), ("memory", whole_bytes)):
-            request, limit = (getattr(self, f"{what}_{end}") for end in ("request", "limit"))
-            if amount(request) > amount(limit):
-                raise ValueError(f"{what}_request {request} is above {what}_limit {limit}")
+        for resource, parse in (("cpu", millicores), ("memory", whole_bytes)):
+            request, limit = (getattr(self, f"{resource}_{end}") for end in ("request", "limit"))
+            if parse(request) > parse(limit):
+                raise ValueError(f"{resource}_request {request} is above {resource}_limit {limit}")
         if self.training_namespace == self.serving_namespace:
             raise ValueError("training and serving need a namespace each: builds may do what a service must not")
         if self.train_nodes > 1 and self.storage_class is None:
@@ -248,13 +258,13 @@ class Settings(BaseModel):
 
     @property
     def serving_reference(self) -> str:
-        """The serving image as a pod names it: by digest when there is one."""
+        """The reference of the serving image, by digest if there is one."""
         version = f":{self.tag}" if self.digest is None else f"@{self.digest}"
         return f"{self.registry}/{self.serving_image}{version}"
 
     @property
     def training_reference(self) -> str:
-        """The training image as a pod names it."""
+        """The reference of the training image."""
         return f"{self.registry}/{self.training_image}:{self.training_tag}"
 
 
@@ -283,16 +293,16 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
     try:
         return Settings(**{**values, **flags})
     except ValidationError as error:
-        raise SettingsError("; ".join(map(_wrong, error.errors()))) from None  # its own text would show the values
+        raise SettingsError("; ".join(map(_message, error.errors()))) from None  # its own text would show the values
 
 
-def _wrong(error: Any) -> str:
-    """Return which setting is wrong and what is expected of it, and never its value: it may be a secret."""
+def _message(error: Any) -> str:
+    """Return the name of the invalid setting and what is expected, without its value, which may be a secret."""
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, Settings.model_fields, 1)
-        meant = f"did you mean {near[0]}?" if near else "`python -m deploy render --help` lists them"
-        return f"{name} is no setting; {meant}"
+        similar = difflib.get_close_matches(name, Settings.model_fields, 1)
+        hint = f"did you mean {similar[0]}?" if similar else "`python -m deploy render --help` lists them"
+        return f"{name} is no setting; {hint}"
     if error["type"] == "string_pattern_mismatch":
         return f"{name}: not of the form that is expected ({Settings.model_fields[name].description})"
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")

@@ -1,4 +1,4 @@
-"""Who may do what: the pods nothing, and whoever runs `python -m deploy` what that needs."""
+"""ServiceAccounts and Roles: pods have no permissions, the deployer has those of `python -m deploy`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _APPLY = [*_READ, "create", "patch", "delete"]
 def objects(settings: Settings) -> list[Any]:
     """Return ServiceAccounts, Roles and their bindings.
 
-    No pod asks the API anything, so that none holds a token. A pipeline can act as the deployer, which may do in both
-    namespaces what `python -m deploy` does there, and outside of them only look.
+    Pods have no token, since none uses the API. The deployer may change objects in both namespaces, and only read
+    objects outside of them.
     """
     training, serving = settings.training_namespace, settings.serving_namespace
     accounts = [(training, TRAINING), (training, BUILD), *((serving, name) for name in (SERVING, VERIFY, LOAD))]
-    standing = {
+    applied_kinds = {
         "apps": ["deployments"],
         "": ["services", "configmaps"],
         "autoscaling": ["horizontalpodautoscalers"],
@@ -32,18 +32,21 @@ def objects(settings: Settings) -> list[Any]:
         "gateway.networking.k8s.io": ["httproutes"],
         "monitoring.coreos.com": ["servicemonitors"],
     }
-    asking = [_rule("", ["services/proxy", "pods/proxy"], ["get", "create"]), _rule("apps", ["replicasets"], _READ)]
+    service_rules = [
+        _rule("", ["services/proxy", "pods/proxy"], ["get", "create"]),
+        _rule("apps", ["replicasets"], _READ),
+    ]
     return [
         *(_account(account(component), namespace, component) for namespace, component in accounts),
         _account(DEPLOYER, training),
         *_role(settings, training, [*_rules({"": ["persistentvolumeclaims", "services"]}), *_secret(settings)]),
-        *_role(settings, serving, [*_rules(standing), *asking, *_secret(settings)]),
-        *_onlooker(settings),
+        *_role(settings, serving, [*_rules(applied_kinds), *service_rules, *_secret(settings)]),
+        *_reader(settings),
     ]
 
 
 def _rules(applied: dict[str, list[str]]) -> list[client.V1PolicyRule]:
-    """Let the deployer apply these beside Jobs and NetworkPolicies, and read what tells of them."""
+    """Let the deployer apply these kinds, Jobs and NetworkPolicies, and read pods, logs and events."""
     return [
         *(_rule(group, kinds, _APPLY) for group, kinds in applied.items()),
         _rule("batch", ["jobs"], _APPLY),
@@ -54,7 +57,7 @@ def _rules(applied: dict[str, list[str]]) -> list[client.V1PolicyRule]:
 
 
 def _secret(settings: Settings) -> list[client.V1PolicyRule]:
-    """Let the deployer write the registry's Secret, and read none. What is to be created has no name to limit it by."""
+    """Let the deployer write the registry's Secret and read none. RBAC can't limit creation by name."""
     if settings.registry_secret is None:
         return []
     return [_rule("", ["secrets"], ["create"]), _rule("", ["secrets"], ["patch"], [settings.registry_secret])]
@@ -74,24 +77,24 @@ def _account(name: str, namespace: str, component: str | None = None) -> client.
 
 
 def _role(settings: Settings, namespace: str, rules: list[client.V1PolicyRule]) -> list[Any]:
-    about = metadata(DEPLOYER, namespace)
+    role_metadata = metadata(DEPLOYER, namespace)
     return [
-        client.V1Role(api_version=f"{_RBAC}/v1", kind="Role", metadata=about, rules=rules),
+        client.V1Role(api_version=f"{_RBAC}/v1", kind="Role", metadata=role_metadata, rules=rules),
         client.V1RoleBinding(
             api_version=f"{_RBAC}/v1",
             kind="RoleBinding",
-            metadata=about,
+            metadata=role_metadata,
             role_ref=client.V1RoleRef(api_group=_RBAC, kind="Role", name=DEPLOYER),
             subjects=[_subject(settings)],
         ),
     ]
 
 
-def _onlooker(settings: Settings) -> list[Any]:
-    """Let the deployer see that an administrator's part is there, and what the preflight looks at.
+def _reader(settings: Settings) -> list[Any]:
+    """Let the deployer read the administrator's objects and the objects that the preflight checks.
 
-    It lists the pods and Services of all namespaces: what requests a node has left, and which port of the nodes is
-    free, can't be known from its own. It may neither read one by its name, nor a log, nor a Secret.
+    It lists pods and Services of all namespaces, for the free resources and ports of the nodes. It can't get a single
+    one of them, a log or a Secret.
     """
     name = f"{DEPLOYER}-{settings.training_namespace}"
     rules = [

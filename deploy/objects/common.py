@@ -1,4 +1,4 @@
-"""Names and habits that several concerns share."""
+"""Names and parts of objects that several modules share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def account(component: str) -> str:
 
 
 def labels(component: str) -> dict[str, str]:
-    """Return what tells this component's pods from all others."""
+    """Return the labels that select the pods of this component."""
     return {"app.kubernetes.io/name": APPLICATION, "app.kubernetes.io/component": component}
 
 

@@ -1,4 +1,4 @@
-"""The way in from outside the cluster: an Ingress or, where there is a Gateway, an HTTPRoute."""
+"""Access from outside of the cluster: an Ingress, or an HTTPRoute of a Gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Job that puts load on the service from inside the cluster."""
+"""The Job of the load test in the cluster."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ _DEADLINE_S = 3600
 
 
 def objects(settings: Settings) -> list[Any]:
-    """Let Locust ask the service; the Job fails when an answer is wrong or missing.
+    """Return the Job that runs Locust. It fails when an answer is wrong or missing.
 
-    Locust is in the training image. The Service is found by the variables that the kubelet sets, so that no name
-    server is asked.
+    Locust is in the training image. The address comes from the Service's variables that the kubelet sets, without DNS.
     """
     volumes, mounts = scratch("256Mi", tmp="/tmp")  # noqa: S108  # a mount point
     prefix = SERVICE.upper().replace("-", "_")

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes and Grafana shows, for clusters that have their operators."""
+"""The ServiceMonitor of Prometheus and the dashboard of Grafana."""
 
 from __future__ import annotations
 

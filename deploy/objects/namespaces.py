@@ -1,4 +1,4 @@
-"""Both namespaces, and what Pod Security lets their pods do."""
+"""Both namespaces with their Pod Security level."""
 
 from __future__ import annotations
 

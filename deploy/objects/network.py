@@ -1,4 +1,4 @@
-"""Who may talk to whom: nobody, and then exactly what is needed."""
+"""NetworkPolicies: all traffic is denied except for the listed rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many pods there are: more under load, and never too few at once while nodes are drained."""
+"""The HorizontalPodAutoscaler and the PodDisruptionBudget."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def objects(settings: Settings) -> list[Any]:
 
 
 def _autoscaler(settings: Settings) -> client.V2HorizontalPodAutoscaler:
-    """Scale on CPU. The behaviour is Kubernetes' default, written out: a cluster may have another default.
+    """Scale on CPU. The behaviour is Kubernetes' default, set explicitly since clusters may differ.
 
-    Up at once, by the greater of 100 % and 4 pods each 15 s; down by the greatest wish of the last
-    `scale_down_s` (300 s), as far as it goes.
+    Scaling up is immediate, by the greater of 100 % and 4 pods each 15 s. Scaling down uses the highest recommendation
+    of the last `scale_down_s` seconds.
     """
     cpu = client.V2ResourceMetricSource(
         name="cpu",

@@ -1,4 +1,4 @@
-"""The service's pods, and the name they are reached by inside the cluster and on every node."""
+"""The Deployment of the service and its Service, a NodePort."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from deploy.settings import Settings
 DEPLOYMENT, SERVICE = "model-inference", "model-service"
 PORT_NAME = "http"
 _MARGIN_S = 5
-"""What a pod is granted beyond draining and its slowest request (s)."""
+"""Added to draining and the request timeout for the grace period of a pod, in seconds."""
 
 
 def objects(settings: Settings) -> list[Any]:

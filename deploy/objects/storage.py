@@ -1,4 +1,4 @@
-"""The volume that training, its model store and the build context live on."""
+"""The volume of the training runs, the model store and the build context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Job that lets a pushed image prove itself before anything is rolled out."""
+"""The Job that verifies a pushed image before it is rolled out."""
 
 from __future__ import annotations
 

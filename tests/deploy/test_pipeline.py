@@ -127,14 +127,14 @@ def test_an_image_that_is_built_in_any_case_is_found_again_too(building, remote,
             ["--git-branch", "other"],
             "git can't read branch other of https://git.example/qa from here; set --git-commit",
         ),
-        (["--git-commit", "1" * 40], "git can't tell what the training image is made of"),
+        (["--git-commit", "1" * 40], "git can't read the inputs of the training image"),
         (["--registry-check", "false"], "registry_check is off"),
     ],
 )
 def test_an_image_whose_inputs_are_not_known_is_built_and_that_is_said(building, remote, images, capsys, flags, why):
     assert main(["build", "training", *building, *remote, *flags]) == 0
     told = capsys.readouterr().err
-    assert f"no tag says what the image was made of, so that --if-changed builds it again: {why}" in told
+    assert f"the image has no tag of its inputs, so --if-changed will build it again: {why}" in told
     assert list(images.tags) == ["latest"]
 
 

@@ -135,13 +135,13 @@ def test_a_storage_class_has_to_be_there(ready, cluster):
     assert found(cluster, fast)["storage"].level is Level.OK
 
 
-def test_the_way_in_has_to_be_there(ready, cluster):
-    assert found(cluster, HUB.model_copy(update={"ingress_class": "traefik"}))["way in"].level is Level.ERROR
-    assert found(cluster, HUB.model_copy(update={"gateway": "infra/public"}))["way in"].level is Level.ERROR
+def test_the_ingress_class_or_gateway_must_exist(ready, cluster):
+    assert found(cluster, HUB.model_copy(update={"ingress_class": "traefik"}))["ingress"].level is Level.ERROR
+    assert found(cluster, HUB.model_copy(update={"gateway": "infra/public"}))["ingress"].level is Level.ERROR
     ready.put("Gateway", "public", "infra")
-    assert found(cluster, HUB.model_copy(update={"gateway": "infra/public"}))["way in"].level is Level.OK
+    assert found(cluster, HUB.model_copy(update={"gateway": "infra/public"}))["ingress"].level is Level.OK
     del ready.objects["IngressClass", "", "nginx"]
-    assert found(cluster)["way in"].level is Level.WARNING
+    assert found(cluster)["ingress"].level is Level.WARNING
 
 
 def test_a_node_port_is_free_or_ours(ready, cluster):
