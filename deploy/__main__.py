@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -121,7 +120,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         for name, value in vars(options).items()
         if name.startswith(prefix) and value is not None
     }
-    return settings.load(options.config, os.environ, flags)
+    return settings.load(options.config, flags)
 
 
 def _connect(chosen: Settings) -> Cluster:

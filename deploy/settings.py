@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -22,12 +23,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from deploy.errors import SettingsError
 from deploy.quantities import millicores, whole_bytes
 
+PREFIX = "QNA_DEPLOY_"
 ESTABLISHED = {"serving_image": "DOCKER_IMAGE_NAME", "git_url": "GITHUB_REPO_URL"}
-"""Variables that existing pipelines set. Every setting also has a variable with the prefix QNA_DEPLOY_."""
+"""Variables that existing pipelines set. Every setting also has a variable with PREFIX, which takes precedence."""
 
 
 _AMOUNT = re.compile(r"\+?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
@@ -270,30 +273,46 @@ class Settings(BaseModel):
 
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
-    return f"QNA_DEPLOY_{name.upper()}"
+    return f"{PREFIX}{name.upper()}"
 
 
-def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
-    """Read settings from a YAML file (none: the defaults); the environment wins over it, and flags over both.
+def load(path: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Read settings from flags, the environment, a YAML file (path) and the defaults, in this order of precedence.
 
-    Raises SettingsError.
+    An empty variable counts as unset. Raises SettingsError.
     """
-    values: Any = {}
-    if path is not None:
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise SettingsError(f"settings file {path} cannot be read: {error}") from error
-        if not isinstance(values, dict):
-            raise SettingsError(f"settings file {path} must hold a mapping of settings, not {type(values).__name__}")
-    for name in Settings.model_fields:
-        for known in (ESTABLISHED.get(name), variable(name)):
-            if known and environment.get(known):
-                values[name] = environment[known]
+    content = {} if path is None else _read(path)
+    established = {name: os.environ[known] for name, known in ESTABLISHED.items() if os.environ.get(known)}
+
+    class Sources(BaseSettings, Settings):
+        model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, enable_decoding=False)
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is the library's
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            known = InitSettingsSource(settings_cls, established)
+            return init_settings, env_settings, known, InitSettingsSource(settings_cls, content)
+
     try:
-        return Settings(**{**values, **flags})
+        return Settings.model_validate(Sources(**flags).model_dump())
     except ValidationError as error:
         raise SettingsError("; ".join(map(_message, error.errors()))) from None  # its own text would show the values
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError(f"settings file {path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"settings file {path} must hold a mapping of settings, not {type(content).__name__}")
+    return content
 
 
 def _message(error: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -140,7 +139,7 @@ def _autoscale(options: argparse.Namespace) -> bool:
     from deploy.cluster import Cluster
     from loadtest.watch import Watch
 
-    deployed = settings.load(options.config, os.environ, {})
+    deployed = settings.load(options.config, {})
     plan = autoscale.Plan(
         users=options.users,
         base_users=options.base_users,

@@ -6,17 +6,25 @@ from deploy.__main__ import main
 from deploy.errors import SettingsError
 
 
-def load(tmp_path, file=None, environment=None, **flags):
-    path = None
-    if file is not None:
-        path = tmp_path / "deploy.yaml"
-        path.write_text(file)
-    return settings.load(path, environment or {}, flags)
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Load settings from the text of a file, variables and flags."""
+
+    def read(file=None, environment=None, **flags):
+        path = None
+        if file is not None:
+            path = tmp_path / "deploy.yaml"
+            path.write_text(file)
+        with monkeypatch.context() as patch:
+            for name, value in (environment or {}).items():
+                patch.setenv(name, value)
+            return settings.load(path, flags)
+
+    return read
 
 
-def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
+def test_flags_win_over_the_environment_and_that_over_the_file(load):
     chosen = load(
-        tmp_path,
         "host: file.local\nnode_port: 30001\nmax_replicas: 5\n",
         {"QNA_DEPLOY_HOST": "environment.local", "QNA_DEPLOY_NODE_PORT": "30002"},
         node_port="30003",
@@ -24,37 +32,62 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
     assert (chosen.host, chosen.node_port, chosen.max_replicas) == ("environment.local", 30003, 5)
 
 
-def test_the_established_variables_are_honoured(tmp_path):
-    chosen = load(
-        tmp_path, environment={"DOCKER_IMAGE_NAME": "ada/reader", "GITHUB_REPO_URL": "https://git.example/qa"}
-    )
+def test_the_established_variables_are_honoured(load):
+    chosen = load(environment={"DOCKER_IMAGE_NAME": "ada/reader", "GITHUB_REPO_URL": "https://git.example/qa"})
     assert chosen.serving_reference == "docker.io/ada/reader:latest"
     assert chosen.git_url == "https://git.example/qa"
 
 
-def test_words_are_split_as_a_shell_would(tmp_path):
+def test_the_prefixed_variable_takes_precedence_over_an_established_one(load):
+    environment = {"DOCKER_IMAGE_NAME": "ada/reader", "QNA_DEPLOY_SERVING_IMAGE": "ada/other"}
+    assert load("serving_image: ada/file\n", environment).serving_image == "ada/other"
+    assert load("serving_image: ada/file\n", {"DOCKER_IMAGE_NAME": "ada/reader"}).serving_image == "ada/reader"
+
+
+def test_an_empty_variable_counts_as_unset(load):
+    environment = {"QNA_DEPLOY_HOST": "", "QNA_DEPLOY_TRAIN_ARGUMENTS": "", "DOCKER_IMAGE_NAME": ""}
+    chosen = load("host: file.local\ntrain_arguments: [--fast]\nserving_image: ada/file\n", environment)
+    assert (chosen.host, chosen.train_arguments, chosen.serving_image) == ("file.local", ("--fast",), "ada/file")
+
+
+def test_an_unknown_variable_is_ignored(load):
+    assert load(environment={"QNA_DEPLOY_COLOUR": "red"}) == settings.Settings()
+
+
+def test_a_wrong_variable_is_named_without_its_value(load):
+    with pytest.raises(SettingsError, match=r"^git_url: expected an https:// URL without user") as caught:
+        load(environment={"GITHUB_REPO_URL": "https://user:secret@git.example/qa"})
+    assert "secret@" not in str(caught.value)
+    with pytest.raises(SettingsError, match=r"^node_port: expected a valid integer"):
+        load("node_port: 30001\n", {"QNA_DEPLOY_NODE_PORT": "abc"})
+
+
+def test_settings_that_are_constructed_read_no_environment(monkeypatch):
+    monkeypatch.setenv("QNA_DEPLOY_HOST", "environment.local")
+    assert settings.Settings().host == "qna-model.local"
+
+
+def test_words_are_split_as_a_shell_would(load):
     environment = {"QNA_DEPLOY_TRAIN_ARGUMENTS": "--data '/mnt/model/my data.json' --epochs 2"}
-    assert load(tmp_path, environment=environment).train_arguments == (
-        *("--data", "/mnt/model/my data.json", "--epochs", "2"),
-    )
-    assert load(tmp_path, "train_arguments: [--epochs, '3']\n").train_arguments == ("--epochs", "3")
+    assert load(environment=environment).train_arguments == (*("--data", "/mnt/model/my data.json", "--epochs", "2"),)
+    assert load("train_arguments: [--epochs, '3']\n").train_arguments == ("--epochs", "3")
 
 
-def test_ports_and_blocks_are_words_too(tmp_path):
+def test_ports_and_blocks_are_words_too(load):
     environment = {"QNA_DEPLOY_BUILD_PORTS": "443 7999", "QNA_DEPLOY_DNS_ADDRESSES": "169.254.20.10"}
-    chosen = load(tmp_path, environment=environment)
+    chosen = load(environment=environment)
     assert chosen.build_ports == (443, 7999)
     assert chosen.dns_addresses == ("169.254.20.10/32",)
 
 
-def test_none_is_a_word(tmp_path):
-    assert load(tmp_path, environment={"QNA_DEPLOY_REGISTRY_SECRET": "none"}).registry_secret is None
-    assert load(tmp_path, monitoring="none").monitoring == "none"
+def test_none_is_a_word(load):
+    assert load(environment={"QNA_DEPLOY_REGISTRY_SECRET": "none"}).registry_secret is None
+    assert load(monitoring="none").monitoring == "none"
 
 
-def test_a_digest_wins_over_the_tag(tmp_path):
+def test_a_digest_wins_over_the_tag(load):
     digest = "sha256:" + "0" * 64
-    assert load(tmp_path, tag="one", digest=digest).serving_reference == f"docker.io/ashutoshj/qna_service@{digest}"
+    assert load(tag="one", digest=digest).serving_reference == f"docker.io/ashutoshj/qna_service@{digest}"
 
 
 @pytest.mark.parametrize(
@@ -91,32 +124,32 @@ def test_a_digest_wins_over_the_tag(tmp_path):
         ({"kaniko_ca": "Trust"}, "kaniko_ca: "),
     ],
 )
-def test_a_wrong_setting_is_named(tmp_path, flags, said):
+def test_a_wrong_setting_is_named(load, flags, said):
     with pytest.raises(SettingsError, match=said) as caught:
-        load(tmp_path, **flags)
+        load(**flags)
     assert "secret@" not in str(caught.value)
     assert "^" not in str(caught.value)
 
 
 @pytest.mark.parametrize("amount", ["0.5", ".5", "500m", "1", "1.5", "+2", "1e0", "500000u"])
-def test_cpu_is_written_as_kubernetes_does(tmp_path, amount):
-    assert load(tmp_path, cpu_request=amount, cpu_limit="2").cpu_request == amount
+def test_cpu_is_written_as_kubernetes_does(load, amount):
+    assert load(cpu_request=amount, cpu_limit="2").cpu_request == amount
 
 
 @pytest.mark.parametrize("amount", ["512Mi", "1.5Gi", "512M", "1e9", "129e6", "1000000k", "123456789", "0.5G"])
-def test_memory_is_written_as_kubernetes_does(tmp_path, amount):
-    assert load(tmp_path, memory_request=amount, memory_limit="2Gi").memory_request == amount
+def test_memory_is_written_as_kubernetes_does(load, amount):
+    assert load(memory_request=amount, memory_limit="2Gi").memory_request == amount
 
 
-def test_an_amount_of_a_file_may_be_a_number(tmp_path):
-    chosen = load(tmp_path, "cpu_request: 0.5\ncpu_limit: 2\nmemory_limit: 1000000000\n")
+def test_an_amount_of_a_file_may_be_a_number(load):
+    chosen = load("cpu_request: 0.5\ncpu_limit: 2\nmemory_limit: 1000000000\n")
     assert (chosen.cpu_request, chosen.cpu_limit, chosen.memory_limit) == ("0.5", "2", "1000000000")
 
 
 @pytest.mark.parametrize(("file", "said"), [("- 1", "must hold a mapping"), ("{", "cannot be read")])
-def test_a_file_that_is_no_mapping_is_named(tmp_path, file, said):
+def test_a_file_that_is_no_mapping_is_named(load, file, said):
     with pytest.raises(SettingsError, match=said):
-        load(tmp_path, file)
+        load(file)
 
 
 def test_the_command_renders_what_the_flags_say(capsys):
