@@ -312,7 +312,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"settings file {path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"settings file {path} must hold a mapping of settings, not {type(content).__name__}")
-    return content
+    return {str(name): value for name, value in content.items()}
 
 
 def _message(error: Any) -> str:

@@ -152,6 +152,11 @@ def test_a_file_that_is_no_mapping_is_named(load, file, said):
         load(file)
 
 
+def test_a_name_that_is_no_text_is_named(load):
+    with pytest.raises(SettingsError, match=r"^1 is no setting"):
+        load("1: red\n")
+
+
 def test_the_command_renders_what_the_flags_say(capsys):
     assert main(["render", "--serving-namespace", "elsewhere", "--max-replicas", "3"]) == 0
     objects = list(yaml.safe_load_all(capsys.readouterr().out))
