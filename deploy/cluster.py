@@ -1,4 +1,4 @@
-"""The cluster: its objects as plain dictionaries, over the official client's connection."""
+"""The cluster: its objects as plain dictionaries, by the official dynamic client."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
 from kubernetes import client
+from kubernetes.dynamic.client import DynamicClient, Resource
 
 from deploy import kubeconfig
 from deploy.errors import DeployError, Refused, Unauthorized
-from deploy.kinds import KINDS, describe, described, path_of
+from deploy.kinds import KINDS, describe, described, resources
 from deploy.patience import Patience
 from deploy.remedies import OVERLOADED, foreign, refused, unreachable
 
 FIELD_MANAGER = "extractive-qa-deploy"
 _CONNECT_S, _READ_S = 10, 30
 _VERSION = "/version"
-_REPEATABLE = {"GET", "PATCH", "DELETE"}
-"""Methods that may be sent again without harm."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,26 @@ class Line:
 
 
 class Cluster:
-    """A connection. What can be sent twice is, when the connection drops or the API server is overloaded.
+    """A connection to a cluster. Requests that may be repeated are, when the API server does not answer.
 
-    Every method raises Unreachable or Refused, whose message names the object and what to do.
+    Every method raises Unreachable or Refused, whose message names the object and a remedy.
     """
 
     def __init__(
         self, api: client.ApiClient, *, patience_s: float = 0, report: Callable[[str], None] = lambda _: None
     ) -> None:
-        self._api, self._patience_s, self._report = api, patience_s, report
+        self._client = DynamicClient(api, discoverer=resources)  # type: ignore[no-untyped-call]
+        self._patience_s, self._report = patience_s, report
         self._answered = False
 
     @classmethod
     def connect(
         cls, context: str | None = None, *, patience_s: float = 0, report: Callable[[str], None] = lambda _: None
     ) -> Cluster:
-        """Connect as KUBECONFIG (or ~/.kube/config) says, or with the token of the pod that this runs in.
+        """Connect by KUBECONFIG, ~/.kube/config or the ServiceAccount of the pod.
 
-        patience_s: how long to wait for an API server that has answered before and no longer does. report: gets a line
-        when that wait begins, and when it ends.
+        patience_s: how long to wait for an API server that has answered before and no longer does. report: called with
+        a line when that wait begins and when it ends.
         """
         return cls(client.ApiClient(kubeconfig.load(context)), patience_s=patience_s, report=report)
 
@@ -62,18 +63,18 @@ class Cluster:
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        self._api.rest_client.close()
+        self._client.client.rest_client.close()
 
     @property
     def host(self) -> str:
         """The API server's address."""
-        return str(self._api.configuration.host)
+        return str(self._client.configuration.host)
 
     def version(self) -> dict[str, Any]:
-        """Return what the API server says of its version."""
+        """Return the version of the API server. Raises WrongServer if the server is none."""
         what = "the API server's version could not be read"
         try:
-            answer: dict[str, Any] = self._request("GET", _VERSION, what)
+            answer: dict[str, Any] = self._request(what, self._client.request, method="get", path=_VERSION)
         except (Refused, Unauthorized) as error:
             if self._answered or (isinstance(error, Refused) and error.status in OVERLOADED):
                 raise
@@ -83,63 +84,63 @@ class Cluster:
         return answer
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
-        """Return an object, or None when there is none."""
-        what = described(kind, name, namespace)
+        """Return an object, or None if it does not exist."""
+        what = f"{described(kind, name, namespace)} could not be read"
         try:
-            answer: dict[str, Any] = self._request("GET", path_of(kind, namespace, name), f"{what} could not be read")
+            manifest: dict[str, Any] = self._request(
+                what, self._resource(kind).get, name=quote(name, safe=""), namespace=namespace, relayed=_relayed(kind)
+            )
         except Refused as error:
             if error.status == 404:
                 return None
             raise
-        return answer
+        return manifest
 
     def find(
         self, kind: str, namespace: str | None = None, selector: dict[str, str] | None = None
     ) -> list[dict[str, Any]]:
         """Return the objects of a kind with these labels, in one namespace or (None) in all."""
-        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())} if selector else {}
         what = f"the list of {kind} in {namespace or 'all namespaces'} could not be read"
-        answer: list[dict[str, Any]] = self._request("GET", path_of(kind, namespace), what, query).get("items", [])
-        return answer
+        labels = ",".join(f"{key}={value}" for key, value in (selector or {}).items()) or None
+        answer: dict[str, list[dict[str, Any]]] = self._request(
+            what, self._resource(kind).get, namespace=namespace, label_selector=labels, relayed=_relayed(kind)
+        )
+        return answer.get("items", [])
 
     def apply(self, manifest: dict[str, Any], *, dry_run: bool = False, force: bool = False) -> dict[str, Any]:
-        """Apply an object on the server's side and return it as it is then.
+        """Apply an object server-side and return the stored object.
 
-        force: take fields over that something else has set. Whatever is not in `made` stays as others set it.
+        force: take over fields that other managers own. Fields that are not in the manifest stay as they are.
         """
-        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
-        about = manifest["metadata"]
-        path = path_of(manifest["kind"], about.get("namespace"), about["name"])
         applied: dict[str, Any] = self._request(
-            "PATCH",
-            path,
             f"{describe(manifest)} could not be applied",
-            query,
-            manifest,
-            content_type="application/apply-patch+yaml",
+            self._resource(manifest["kind"]).server_side_apply,
+            body=manifest,
+            namespace=manifest["metadata"].get("namespace"),
+            field_manager=FIELD_MANAGER,
+            force_conflicts=force,
+            dry_run="All" if dry_run else None,
         )
         return applied
 
     def merge(self, kind: str, name: str, namespace: str, change: dict[str, Any]) -> None:
-        """Change these fields and leave everything else alone."""
+        """Change some fields of an object by a merge patch."""
         self._request(
-            "PATCH",
-            path_of(kind, namespace, name),
             f"{described(kind, name, namespace)} could not be changed",
-            {"fieldManager": f"{FIELD_MANAGER}-merge"},
-            change,
+            self._resource(kind).patch,
+            body=change,
+            name=name,
+            namespace=namespace,
+            field_manager=f"{FIELD_MANAGER}-merge",
             content_type="application/merge-patch+json",
         )
 
     def delete(self, kind: str, name: str, namespace: str | None = None) -> bool:
-        """Delete an object, and all that it owns first; return whether there was one."""
+        """Delete an object after its dependents; return whether it existed."""
+        what = f"{described(kind, name, namespace)} could not be deleted"
+        policy = {"propagationPolicy": "Foreground"}
         try:
-            self._request(
-                "DELETE",
-                path_of(kind, namespace, name),
-                f"{described(kind, name, namespace)} could not be deleted",
-                body={"propagationPolicy": "Foreground"},
-            )
+            self._request(what, self._resource(kind).delete, name=name, namespace=namespace, body=policy)
         except Refused as error:
             if error.status == 404:
                 return False
@@ -149,34 +150,42 @@ class Cluster:
     def review(
         self, namespace: str | None, kind: str, verb: str, subresource: str = "", *, name: str | None = None
     ) -> bool:
-        """Return whether these credentials may do this, with every object of the kind or the one of this name."""
-        api, plural, _ = KINDS[kind]
-        group = "" if api == "api/v1" else api.split("/")[1]
-        attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+        """Return whether these credentials have a permission for all objects of the kind, or for the named one."""
+        resource = self._resource(kind)
+        attributes = {"verb": verb, "group": resource.group, "resource": resource.name, "subresource": subresource}
         attributes |= {} if name is None else {"name": name}
+        attributes |= {} if namespace is None else {"namespace": namespace}
         reviewed = self._request(
-            "POST",
-            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-            "permissions could not be asked for",
+            "permissions could not be checked",
+            self._resource("SelfSubjectAccessReview").create,
+            repeatable=False,
             body={
                 "apiVersion": "authorization.k8s.io/v1",
                 "kind": "SelfSubjectAccessReview",
-                "spec": {"resourceAttributes": attributes | ({} if namespace is None else {"namespace": namespace})},
+                "spec": {"resourceAttributes": attributes},
             },
         )
         return bool(reviewed["status"]["allowed"])
 
     def call_service(self, service: str, port: str, namespace: str, path: str, body: Any = None) -> Any:
-        """Send a request to a Service through the API server, POST when there is a body, and return its JSON."""
-        proxied = f"{path_of('Service', namespace, f'http:{service}:{port}')}/proxy{path}"
+        """Send a request to a Service through the API server and return its JSON; with a body it is a POST."""
+        proxy = f"{self._path('Service', f'http:{service}:{port}', namespace)}/proxy{path}"
         what = f"{described('Service', service, namespace)} did not answer {path}"
-        return self._request("GET" if body is None else "POST", proxied, what, body=body)
+        return self._request(
+            what,
+            self._client.request,
+            method="get" if body is None else "post",
+            path=proxy,
+            body=body,
+            relayed=True,
+            repeatable=body is None,
+        )
 
     def metrics(self, pod: str, port: int, namespace: str) -> str:
-        """Return a pod's own metrics, as Prometheus reads them."""
-        path = f"{path_of('Pod', namespace, f'{pod}:{port}')}/proxy/metrics"
+        """Return the Prometheus metrics of a pod."""
+        path = f"{self._path('Pod', f'{pod}:{port}', namespace)}/proxy/metrics"
         what = f"{described('Pod', pod, namespace)} did not answer /metrics"
-        return self._send("GET", path, what).data.decode()
+        return self._send(what, self._client.request, method="get", path=path).data.decode()
 
     def log(
         self,
@@ -190,15 +199,16 @@ class Cluster:
     ) -> Iterator[Line]:
         """Yield the lines of a container's log after a time, until the container ends or the connection drops.
 
-        tail: only the last lines there are now. previous: of the container before its last restart. A connection that
-        is silent for 30 s counts as dropped.
+        tail: only this number of last lines. previous: of the container before its last restart. A connection that is
+        silent for 30 s counts as dropped.
         """
         query: dict[str, str] = {"container": container, "timestamps": "true"}
         query |= {"follow": "true"} if tail is None else {"tailLines": str(tail)}
         query |= {} if since is None else {"sinceTime": since}
         query |= {"previous": "true"} if previous else {}
-        path = f"{path_of('Pod', namespace, pod)}/log"
-        response = self._send("GET", path, f"the log of {described('Pod', pod, namespace)} could not be read", query)
+        path = f"{self._path('Pod', pod, namespace)}/log"
+        what = f"the log of {described('Pod', pod, namespace)} could not be read"
+        response = self._send(what, self._client.request, method="get", path=path, query_params=list(query.items()))
         rest = b""
         try:
             for chunk in response.stream(2**16):
@@ -211,30 +221,33 @@ class Cluster:
         if rest:
             yield _line(rest)
 
+    def _resource(self, kind: str) -> Resource:
+        resource: Resource = self._client.resources[kind]
+        return resource
+
+    def _path(self, kind: str, name: str, namespace: str) -> str:
+        return str(self._resource(kind).path(name, namespace))  # type: ignore[no-untyped-call]
+
     def _request(
-        self,
-        method: str,
-        path: str,
-        what: str,
-        query: dict[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
+        self, what: str, call: Callable[..., Any], *, relayed: bool = False, repeatable: bool = True, **parameters: Any
     ) -> Any:
-        """Send a request, again when that may help, and return the JSON of its answer."""
-        patient = self._answered and not _relayed(path)
-        patience = Patience(self.host, self._patience_s if patient else 0, self._report)
+        """Send a request, again while that may help, and return the JSON of its answer.
+
+        relayed: a server behind the API server answers, which may be away while the API server is well.
+        """
+        patience = Patience(self.host, self._patience_s if self._answered and not relayed else 0, self._report)
         while True:
             try:
-                response = self._send(method, path, what, query, body, content_type)
-                content = self._content(what, path, response)
+                response = self._send(what, call, **parameters)
+                content = self._content(what, response, parameters.get("path"))
                 patience.answered()
                 return content
             except (DeployError, urllib3.exceptions.HTTPError) as error:
                 failure = error if isinstance(error, DeployError) else unreachable(what, self.host, error)
-                if method not in _REPEATABLE or not patience.wait(failure):
+                if not repeatable or not patience.wait(failure):
                     raise failure from error
 
-    def _content(self, what: str, path: str, response: urllib3.HTTPResponse) -> Any:
+    def _content(self, what: str, response: urllib3.HTTPResponse, path: str | None) -> Any:
         try:
             content = json.loads(response.data)
         except ValueError as error:
@@ -243,46 +256,31 @@ class Cluster:
         self._answered |= isinstance(content, dict) and bool({"kind", "gitVersion"} & content.keys())
         return content
 
-    def _recognise(self, path: str) -> None:
-        """Make sure that it is a Kubernetes API server that answers. Raises WrongServer."""
+    def _recognise(self, path: str | None) -> None:
+        """Make sure that a Kubernetes API server answers. Raises WrongServer."""
         if not self._answered and path != _VERSION:
             self.version()
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        what: str,
-        query: dict[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-    ) -> urllib3.HTTPResponse:
-        """Send a request once and return the answer, its body not read yet."""
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        method, url, headers, body, _ = self._api.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+    def _send(self, what: str, call: Callable[..., Any], **parameters: Any) -> urllib3.HTTPResponse:
+        """Send a request once and return the response with its body not read yet."""
         try:
-            answer = self._api.call_api(method, url, headers, body, _request_timeout=(_CONNECT_S, _READ_S))
-        except (urllib3.exceptions.HTTPError, OSError, client.ApiException) as error:
+            response: urllib3.HTTPResponse = call(**parameters, serialize=False, _request_timeout=(_CONNECT_S, _READ_S))
+        except client.ApiException as error:
+            if not error.status:
+                raise unreachable(what, self.host, error) from error
+            body = (error.body or "").encode()
+            self._answered |= _is_status(body)
+            if error.status not in OVERLOADED:
+                self._recognise(parameters.get("path"))
+            raise refused(what, error.status, body) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise unreachable(what, self.host, error) from error
-        response: urllib3.HTTPResponse = answer.response
-        if response.status >= 400:
-            self._answered |= _is_status(response.data)
-            if response.status not in OVERLOADED:
-                self._recognise(path)
-            raise refused(what, response.status, response.data)
         return response
 
 
-def _relayed(path: str) -> bool:
-    """Return whether something behind the API server answers, which may be missing while the API server is well."""
-    return "/proxy/" in path or path.startswith("/apis/metrics.k8s.io/")
+def _relayed(kind: str) -> bool:
+    """Return whether an extension API server answers for a kind."""
+    return KINDS[kind].api.startswith("apis/metrics.k8s.io/")
 
 
 def _is_status(body: bytes) -> bool:

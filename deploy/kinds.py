@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from urllib.parse import quote
+
+from kubernetes.dynamic.client import DynamicClient, Resource
 
 
 class Kind(NamedTuple):
@@ -44,6 +45,7 @@ KINDS = {
     "PodMetrics": Kind("apis/metrics.k8s.io/v1beta1", "pods"),
     "StorageClass": Kind("apis/storage.k8s.io/v1", "storageclasses", namespaced=False),
     "IngressClass": Kind("apis/networking.k8s.io/v1", "ingressclasses", namespaced=False),
+    "SelfSubjectAccessReview": Kind("apis/authorization.k8s.io/v1", "selfsubjectaccessreviews", namespaced=False),
     "Gateway": Kind("apis/gateway.networking.k8s.io/v1", "gateways"),
 }
 """The order of the applied kinds is the order of applying."""
@@ -55,11 +57,17 @@ def rank(manifest: dict[str, Any]) -> int:
     return _RANKS[manifest["kind"]]
 
 
-def path_of(kind: str, namespace: str | None, name: str | None = None) -> str:
-    """Return the path of an object, or of the list of a kind."""
-    api, plural, namespaced = KINDS[kind]
-    place = f"/namespaces/{quote(namespace)}" if namespaced and namespace is not None else ""
-    return f"/{api}{place}/{plural}" + (f"/{quote(name, safe=':')}" if name else "")
+def resources(client: DynamicClient, _cache_file: str | None) -> dict[str, Resource]:
+    """Return the kinds as resources of the dynamic client.
+
+    It is the client's discoverer, which sends no request and writes no cache file.
+    """
+    by_kind = {}
+    for name, kind in KINDS.items():
+        prefix, *group, version = kind.api.split("/")
+        description = {"kind": name, "namespaced": kind.namespaced, "name": kind.plural, "client": client}
+        by_kind[name] = Resource(prefix, "".join(group), version, **description)  # type: ignore[no-untyped-call]
+    return by_kind
 
 
 def described(kind: str, name: str, namespace: str | None = None) -> str:

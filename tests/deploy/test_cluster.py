@@ -32,6 +32,21 @@ def test_deleting_says_whether_it_was_there(api, cluster):
     assert cluster.delete("Job", "a", "one") is False
 
 
+def test_a_request_needs_no_discovery_and_leaves_no_file(api, tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(api.url, tmp_path / "kubeconfig")))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "empty"))
+    (tmp_path / "empty").mkdir()
+    with Cluster.connect() as cluster:
+        cluster.apply(NAMESPACE)
+    assert api.requests == [("PATCH", "/api/v1/namespaces/one")]
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_a_name_of_the_settings_is_no_path(api, cluster):
+    assert cluster.get("StorageClass", "a/b?c") is None
+    assert api.requests[-1] == ("GET", "/apis/storage.k8s.io/v1/storageclasses/a/b?c")  # decoded
+
+
 @pytest.mark.parametrize("status", [DROP, 429, 500, 503])
 def test_reading_is_tried_again(api, cluster, status):
     cluster.apply(NAMESPACE)
