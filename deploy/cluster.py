@@ -284,7 +284,7 @@ def _relayed(kind: str) -> bool:
 
 
 def _is_status(body: bytes) -> bool:
-    """Return whether an error is told as an API server tells its own."""
+    """Return whether the body of an error is a Status object of an API server."""
     try:
         return bool(json.loads(body).get("kind") == "Status")
     except (ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""What is on the cluster, a module a concern: each turns settings into objects of the `kubernetes` client's models.
+"""The objects on the cluster: each module turns settings into models of the `kubernetes` client.
 
-Objects of kinds that Kubernetes itself does not have (Gateway API, Prometheus) are plain dictionaries.
+Objects of custom resources (Gateway API, Prometheus) are plain dictionaries.
 """

@@ -1,4 +1,4 @@
-"""The Jobs that build images inside the cluster, with Kaniko: no Docker, and no privileged container."""
+"""The Jobs that build images in the cluster with Kaniko, without Docker and without a privileged container."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from deploy.settings import Settings
 
 TRAINING_IMAGE, SERVING_IMAGE = "kaniko-training-image-job", "kaniko-build-job"
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "SETFCAP"]
-"""What unpacking a base image and running its steps takes."""
+"""The capabilities for unpacking a base image and running its build steps."""
 _DEADLINE_S = 3600
 _CA_FOLDER = "/kaniko/own-ca"
 _CA_FOLDERS = f"/kaniko/ssl/certs:{_CA_FOLDER}"
-"""Where Kaniko looks for CAs: those of its image, and an own one. Its image names the former by the same variable."""
+"""The CA folders of Kaniko: that of its image and that of the own CA."""
 
 
 def training_image(settings: Settings) -> list[Any]:
-    """Build the training image from the repository, with Kaniko."""
+    """Return the Job that builds the training image from the repository."""
     context = settings.git_url.replace("https://", "git://", 1)
     commit = "" if settings.git_commit is None else f"#{settings.git_commit}"
     arguments = [
@@ -41,7 +41,7 @@ def _git_token(settings: Settings) -> list[client.V1EnvVar] | None:
 
 
 def serving_image(settings: Settings) -> list[Any]:
-    """Build the serving image from the context that the training left on the volume, with Kaniko."""
+    """Return the Job that builds the serving image from the context on the volume."""
     arguments = [
         f"--context=tar://{CONTEXT}",
         "--dockerfile=env/docker/Dockerfile",
@@ -59,9 +59,9 @@ def _kaniko(
     mounts: list[client.V1VolumeMount],
     env: list[client.V1EnvVar] | None = None,
 ) -> client.V1Job:
-    """Kaniko is root inside its container, with no more than unpacking an image takes.
+    """Return a Job of Kaniko, which is root in its container with few capabilities.
 
-    The digest of what it pushed is the container's termination message.
+    The termination message of the container is the digest of the pushed image.
     """
     secrets, secret_mounts = _credentials(settings)
     authority, authority_mounts = _authority(settings)
@@ -93,7 +93,7 @@ def _kaniko(
 
 
 def _common_arguments(settings: Settings) -> list[str]:
-    """Return what every build is told."""
+    """Return the arguments of every build."""
     return [
         *(f"--build-arg={argument}" for argument in settings.build_arguments),
         *(["--insecure", "--insecure-pull"] if settings.registry_insecure else []),
@@ -106,20 +106,20 @@ def _common_arguments(settings: Settings) -> list[str]:
 
 
 def _credentials(settings: Settings) -> tuple[list[client.V1Volume], list[client.V1VolumeMount]]:
-    """Return the registry's credentials where Kaniko looks for them; nothing where none are used."""
+    """Return the volume and mount of the registry's credentials; empty if none are used."""
     if settings.registry_secret is None:
         return [], []
     source = client.V1SecretVolumeSource(
         secret_name=settings.registry_secret,
         items=[client.V1KeyToPath(key=".dockerconfigjson", path="config.json")],
-        optional=True,  # the registry says best what it misses
+        optional=True,  # without it, the registry's own error is reported
     )
     mount = client.V1VolumeMount(name="registry", mount_path="/kaniko/.docker", read_only=True)
     return [client.V1Volume(name="registry", secret=source)], [mount]
 
 
 def _authority(settings: Settings) -> tuple[list[client.V1Volume], list[client.V1VolumeMount]]:
-    """Return the own CA, which registry and git server are checked against too; nothing where none is named."""
+    """Return the volume and mount of the own CA; empty if none is set."""
     if settings.kaniko_ca is None:
         return [], []
     name, _, key = settings.kaniko_ca.partition("/")

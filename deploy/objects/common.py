@@ -10,9 +10,9 @@ from deploy.settings import Settings
 
 APPLICATION = "extractive-qa"
 SERVING, TRAINING, BUILD, VERIFY, LOAD = "serving", "training", "build", "verification", "load"
-"""Components, as their pods' labels say."""
+"""The values of the component label of pods."""
 USER = 1034
-"""The user that BentoML's images run as; by number, since the kubelet can't check a name."""
+"""The user ID of BentoML's images; a number, since the kubelet can't check a name."""
 
 
 def account(component: str) -> str:
@@ -26,7 +26,7 @@ def labels(component: str) -> dict[str, str]:
 
 
 def metadata(name: str, namespace: str | None = None, component: str | None = None, **more: str) -> client.V1ObjectMeta:
-    """Return an object's name, place and labels; `more` are labels as well."""
+    """Return an object's name, namespace and labels; `more` are further labels."""
     own = {"app.kubernetes.io/name": APPLICATION} if component is None else labels(component)
     managed = {"app.kubernetes.io/managed-by": "deploy"}
     return client.V1ObjectMeta(name=name, namespace=namespace, labels={**own, **managed, **more})
@@ -38,12 +38,12 @@ def selector(component: str) -> client.V1LabelSelector:
 
 
 def pull_secrets(settings: Settings) -> list[client.V1LocalObjectReference] | None:
-    """Name the Secret that images are pulled with; None where the registry wants none."""
+    """Return the Secret for pulling images; None if the registry needs none."""
     return None if settings.registry_secret is None else [client.V1LocalObjectReference(name=settings.registry_secret)]
 
 
 def unprivileged(user: int = USER) -> client.V1PodSecurityContext:
-    """Run a pod as Pod Security's "restricted" demands."""
+    """Return the security context that the Pod Security level "restricted" requires."""
     return client.V1PodSecurityContext(
         run_as_non_root=True,
         run_as_user=user,
@@ -54,7 +54,7 @@ def unprivileged(user: int = USER) -> client.V1PodSecurityContext:
 
 
 def locked_down() -> client.V1SecurityContext:
-    """Give a container no capability, no way to more privileges, and nothing to write on but its volumes."""
+    """Return the security context of a container without capabilities and with a read-only root filesystem."""
     return client.V1SecurityContext(
         allow_privilege_escalation=False,
         read_only_root_filesystem=True,
@@ -63,25 +63,25 @@ def locked_down() -> client.V1SecurityContext:
 
 
 def scratch(size: str, **paths: str) -> tuple[list[client.V1Volume], list[client.V1VolumeMount]]:
-    """Return empty volumes by name, and where they are mounted: a read-only root leaves nothing else to write on."""
+    """Return empty volumes by name with their mounts, for a container with a read-only root filesystem."""
     volumes = [client.V1Volume(name=name, empty_dir=client.V1EmptyDirVolumeSource(size_limit=size)) for name in paths]
     return volumes, [client.V1VolumeMount(name=name, mount_path=path) for name, path in paths.items()]
 
 
 def resources(cpu: str, memory: str, memory_limit: str, **limits: str) -> client.V1ResourceRequirements:
-    """Grant CPU as it is free, and memory and what else there is up to a limit: a Job has no latency to keep."""
+    """Return the resources of a Job: without a CPU limit, since it may use all free CPU."""
     return client.V1ResourceRequirements(
         requests={"cpu": cpu, "memory": memory}, limits={"memory": memory_limit, **limits}
     )
 
 
 def node_selector(labels: tuple[str, ...]) -> dict[str, str] | None:
-    """Return labels that are written as KEY=VALUE as a pod's nodeSelector; None where there are none."""
+    """Return labels of the form KEY=VALUE as a nodeSelector; None if there are none."""
     return dict(label.split("=", 1) for label in labels) or None
 
 
 def tolerations(written: tuple[str, ...]) -> list[client.V1Toleration] | None:
-    """Return what is written as KEY[=VALUE][:EFFECT] as tolerations; without a value any is tolerated."""
+    """Return tolerations of the form KEY[=VALUE][:EFFECT]; without a value, all values are tolerated."""
     manifest = []
     for text in written:
         taint, _, effect = text.partition(":")
@@ -101,9 +101,9 @@ def job(
     nodes: int = 1,
     **pod: Any,
 ) -> client.V1Job:
-    """Run pods of one component to their end, twice at most; on several nodes, one each by its index.
+    """Return a Job with at most one retry. With several nodes it is an indexed Job with one pod for each.
 
-    pod: what its PodSpec has beside what every Job's has.
+    pod: further fields of the PodSpec.
     """
     indexed = {"completion_mode": "Indexed", "completions": nodes, "parallelism": nodes} if nodes > 1 else {}
     return client.V1Job(

@@ -14,7 +14,7 @@ NAME = "qna-ingress"
 
 
 def objects(settings: Settings) -> list[Any]:
-    """Return the Ingress or the HTTPRoute. Paths go through as they are: a rewrite would turn /answer into /."""
+    """Return the Ingress or the HTTPRoute, which do not rewrite paths."""
     return [_ingress(settings) if settings.gateway is None else _route(settings, settings.gateway)]
 
 

@@ -17,7 +17,7 @@ _ANSWERS = 'endpoint=~"/answers?"'
 
 
 def objects(settings: Settings) -> list[Any]:
-    """Return the ServiceMonitor and the dashboard, which Grafana's sidecar finds by its label; or nothing."""
+    """Return the ServiceMonitor and the dashboard for Grafana's sidecar; empty without monitoring."""
     return [] if settings.monitoring == "none" else [_monitor(settings), _dashboard(settings)]
 
 
@@ -80,7 +80,7 @@ def _dashboard(settings: Settings) -> client.V1ConfigMap:
 
 
 def _panel(number: int, title: str, lines: dict[str, str]) -> dict[str, Any]:
-    """Return a panel of time series; two stand beside each other."""
+    """Return a panel of time series; two panels are in a row."""
     width, height = 12, 8
     return {
         "id": number + 1,

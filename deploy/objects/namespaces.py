@@ -11,7 +11,7 @@ from deploy.settings import Settings
 
 
 def objects(settings: Settings) -> list[Any]:
-    """Return the namespaces. Kaniko is root inside its container, which "restricted" forbids and "baseline" allows."""
+    """Return the namespaces. Training is "baseline", since Kaniko is root in its container."""
     levels = {settings.training_namespace: "baseline", settings.serving_namespace: "restricted"}
     return [_namespace(name, level) for name, level in levels.items()]
 

@@ -11,14 +11,14 @@ from deploy.settings import Settings
 
 _HTTPS = 443
 _DNS = 53
-"""The port of name servers; those in pods may listen on another, since rules hold behind the Service."""
+"""The DNS port of servers outside of pods; DNS pods may listen on another."""
 
 
 def objects(settings: Settings) -> list[Any]:
     """Return the NetworkPolicies of both namespaces.
 
-    A serving pod is asked and asks nobody; images are pulled by the node, outside of these rules. Training reaches the
-    package index and, for hub models and data, the hub; builds reach the registry and the git server too.
+    A serving pod accepts requests and sends none. The node pulls images, outside of these rules. Training may connect
+    to the package index and the hub, builds also to the registry and the git server.
     """
     training, serving = settings.training_namespace, settings.serving_namespace
     web = {*settings.build_ports, *_registry_port(settings.registry)}
@@ -48,7 +48,7 @@ def _policy(
     ingress: list[Any] | None = None,
     egress: list[Any] | None = None,
 ) -> client.V1NetworkPolicy:
-    """Return a policy for both ways; a way without a rule is closed, as far as no other policy opens it."""
+    """Return a policy for both directions. A direction without a rule is denied unless another policy allows it."""
     return client.V1NetworkPolicy(
         api_version="networking.k8s.io/v1",
         kind="NetworkPolicy",
@@ -68,7 +68,7 @@ def _to_anywhere(ports: set[int]) -> client.V1NetworkPolicyEgressRule:
 
 
 def _from(component: str) -> client.V1NetworkPolicyIngressRule:
-    """Allow all ports: torchrun's processes choose theirs."""
+    """Allow all ports, since torchrun's processes choose theirs."""
     return client.V1NetworkPolicyIngressRule(var_from=[client.V1NetworkPolicyPeer(pod_selector=selector(component))])
 
 
@@ -78,7 +78,7 @@ def _to(component: str, port: int | None = None) -> client.V1NetworkPolicyEgress
 
 
 def _dns(settings: Settings) -> list[client.V1NetworkPolicyEgressRule]:
-    """Allow the cluster's name server, and those of a node: NodeLocal DNS is no pod that a selector would find."""
+    """Allow the cluster's DNS pods and the address blocks of other DNS servers, such as NodeLocal DNS."""
     system = client.V1LabelSelector(match_labels={"kubernetes.io/metadata.name": settings.dns_namespace})
     pods = client.V1NetworkPolicyPeer(namespace_selector=system)
     blocks = [client.V1NetworkPolicyPeer(ip_block=client.V1IPBlock(cidr=block)) for block in settings.dns_addresses]

@@ -111,7 +111,7 @@ def _container(settings: Settings, mounts: list[client.V1VolumeMount]) -> client
 
 
 def _probe(path: str, **how: int) -> client.V1Probe:
-    """Probe by HTTP: the socket listens long before a worker answers."""
+    """Return an HTTP probe, since the socket listens long before a worker answers."""
     return client.V1Probe(http_get=client.V1HTTPGetAction(path=path, port=PORT_NAME), **how)
 
 

@@ -11,13 +11,13 @@ from deploy.settings import Settings
 
 CLAIM = "train-model-pvc"
 FOLDER = "/mnt/model"
-"""Where pods mount the volume."""
+"""The mount path of the volume in pods."""
 
 
 def objects(settings: Settings) -> list[Any]:
-    """Return the claim and, unless a storage class makes volumes, the volume that it binds to.
+    """Return the claim and, without a storage class, its volume.
 
-    Retain: what was trained outlives the claim.
+    The reclaim policy is Retain, so that the models outlive the claim.
     """
     size = {"storage": settings.storage_size}
     own = settings.storage_class is None
@@ -61,6 +61,6 @@ def _volume(settings: Settings, size: dict[str, str]) -> client.V1PersistentVolu
 
 
 def mounted(*, read_only: bool | None = None) -> client.V1Volume:
-    """Return the volume as a pod names it."""
+    """Return the volume of a pod that uses the claim."""
     source = client.V1PersistentVolumeClaimVolumeSource(claim_name=CLAIM, read_only=read_only)
     return client.V1Volume(name="model", persistent_volume_claim=source)

@@ -1,4 +1,4 @@
-"""The Jobs of the training image on its volume: one trains and stores a model, one packages it with the service."""
+"""The Jobs of the training image: one trains and stores a model, one packages it with the service."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from deploy.settings import Settings
 TRAIN, PACKAGE = "train-model-job", "package-model-job"
 CONTEXT = f"{FOLDER}/context.tar.gz"
 PEERS = "train-model"
-"""The name by which the pods of a training on several nodes find each other."""
+"""The headless Service of the pods of a training on several nodes."""
 PEER_PORT = 29500
 _PACKAGE_DEADLINE_S = 900
 
 
 def training(settings: Settings) -> list[Any]:
-    """Train, unless nothing has changed since the model in production, and store the model on the volume.
+    """Return the Job that trains a model and stores it on the volume, unless nothing has changed.
 
-    On several nodes a pod each, which torchrun brings together: the first pod is where they meet.
+    On several nodes, torchrun connects one pod for each, with the first pod as the rendezvous.
     """
     nodes = settings.train_nodes
     manifest = _job(
@@ -51,7 +51,7 @@ def training(settings: Settings) -> list[Any]:
 
 
 def packaging(settings: Settings) -> list[Any]:
-    """Make a Bento of the service and the model to be served, and leave the context of its image on the volume."""
+    """Return the Job that packages service and model as a Bento and stores the context of its image."""
     small = resources("250m", "1Gi", "1Gi")
     words = ["package", "--context", CONTEXT]
     return [_job(settings, PACKAGE, words, deadline_s=_PACKAGE_DEADLINE_S, resources=small)]
@@ -67,7 +67,7 @@ def _job(
     command: list[str] | None = None,
     **more: Any,
 ) -> client.V1Job:
-    """Run `python -m training` on the volume; the tag that it prints is the container's termination message."""
+    """Return a Job of `python -m training`; its termination message is the printed tag."""
     volumes, mounts = scratch("2Gi", tmp="/tmp")  # noqa: S108  # a mount point
     model = client.V1VolumeMount(name="model", mount_path=FOLDER)
     return job(
@@ -87,7 +87,7 @@ def _job(
                 args=[words[0], "--tag-file", "/dev/termination-log", *words[1:]],
                 env=[
                     client.V1EnvVar(name="BENTOML_HOME", value=f"{FOLDER}/bentoml"),
-                    client.V1EnvVar(name="TQDM_MININTERVAL", value="30"),  # a log is no terminal
+                    client.V1EnvVar(name="TQDM_MININTERVAL", value="30"),  # fewer progress lines in the log
                     client.V1EnvVar(name="HF_HOME", value=f"{FOLDER}/huggingface"),
                 ],
                 resources=resources,
@@ -102,7 +102,7 @@ def _job(
 
 
 def _command(settings: Settings) -> list[str] | None:
-    """Return torchrun for several processes; one process runs the image's own command."""
+    """Return the torchrun command for several processes; None for one process."""
     nodes, gpus = settings.train_nodes, settings.train_gpus
     if nodes == 1 and gpus <= 1:
         return None
@@ -125,7 +125,7 @@ def _resources(settings: Settings) -> client.V1ResourceRequirements:
 
 
 def _own_the_folder(settings: Settings, model: client.V1VolumeMount) -> client.V1Container:
-    """Hand a node's new folder, which is root's, to the user that trains; `fsGroup` does not reach a hostPath."""
+    """Return a container that gives a new hostPath folder to the training user, since `fsGroup` has no effect on it."""
     return client.V1Container(
         name="own",
         image=settings.training_reference,
@@ -144,7 +144,7 @@ def _own_the_folder(settings: Settings, model: client.V1VolumeMount) -> client.V
 
 
 def _peers(settings: Settings) -> client.V1Service:
-    """Name the pods of a training on several nodes, before they are ready."""
+    """Return the headless Service of the training pods, which resolves them before they are ready."""
     return client.V1Service(
         api_version="v1",
         kind="Service",

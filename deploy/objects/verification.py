@@ -14,7 +14,7 @@ _DEADLINE_S = 600
 
 
 def objects(settings: Settings) -> list[Any]:
-    """Load the model out of the pushed image, check every file of it, and answer a question, without a network."""
+    """Return the Job that checks the files of the model in the pushed image and answers a question."""
     volumes, mounts = scratch("64Mi", tmp="/tmp", home="/home/bentoml/bentoml")  # noqa: S108  # a mount point
     manifest = job(
         VERIFICATION,

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from deploy.kinds import KINDS
 from tests.deploy import rights, stored
-from tests.deploy.rights import Asked
+from tests.deploy.rights import Access
 from tests.deploy.state import Api, Object
 
 DROP = 0
@@ -69,12 +69,16 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/version":
             return self._json(self.api.version)
         if path.endswith("/selfsubjectaccessreviews"):
-            wanted = body["spec"]["resourceAttributes"]
-            resource = "/".join(filter(None, (wanted["resource"], wanted.get("subresource"))))
-            asked = Asked(
-                wanted["verb"], wanted["group"], resource, wanted.get("namespace", ""), wanted.get("name", "")
+            attributes = body["spec"]["resourceAttributes"]
+            resource = "/".join(filter(None, (attributes["resource"], attributes.get("subresource"))))
+            access = Access(
+                attributes["verb"],
+                attributes["group"],
+                resource,
+                attributes.get("namespace", ""),
+                attributes.get("name", ""),
             )
-            return self._json({"kind": "SelfSubjectAccessReview", "status": {"allowed": self.api.may(asked)}}, 201)
+            return self._json({"kind": "SelfSubjectAccessReview", "status": {"allowed": self.api.may(access)}}, 201)
         match = _PATH.fullmatch(path)
         kind = match and _KINDS.get((match["api"], match["plural"]))
         if not match or not kind:
@@ -90,16 +94,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._bytes(text.encode(), "text/plain")
             return self._proxy(rest.removeprefix("/proxy"))
         if not name:
-            found = self._list(kind, namespace, query.get("labelSelector", ""))
-            return self._json({"kind": f"{kind}List", "items": found})
+            items = self._list(kind, namespace, query.get("labelSelector", ""))
+            return self._json({"kind": f"{kind}List", "items": items})
         if self.command == "PATCH":
             return self._patch(kind, namespace, name, query, body)
-        found_one = self.api.read(kind, namespace, name)
-        if found_one is None:
+        manifest = self.api.read(kind, namespace, name)
+        if manifest is None:
             return self._status(404, f'{match["plural"]} "{name}" not found')
         if self.command == "DELETE":
             self.api.delete(kind, namespace, name)
-        return self._json(found_one)
+        return self._json(manifest)
 
     def _granted(self, match: re.Match[str], namespace: str, name: str, rest: str) -> bool:
         """Refuse what who asks may not do. To apply what is not there takes the right to create it, too."""
@@ -108,39 +112,39 @@ class _Handler(BaseHTTPRequestHandler):
         below = rest.split("/")[1] if rest else ""
         resource = "/".join(filter(None, (match["plural"], below)))
         place = "" if match["plural"] == "namespaces" else namespace
-        asked = [Asked(verbs[self.command], group, resource, place, name)]
+        accesses = [Access(verbs[self.command], group, resource, place, name)]
         kind = _KINDS[match["api"], match["plural"]]
         if self.command == "PATCH" and (kind, namespace, name) not in self.api.objects:
-            asked.append(Asked("create", group, resource, place))
-        for one in asked:
-            if not self.api.may(one):
-                self._status(403, rights.refusal(self.api.user or "default:nobody", one))
+            accesses.append(Access("create", group, resource, place))
+        for access in accesses:
+            if not self.api.may(access):
+                self._status(403, rights.refusal(self.api.user or "default:nobody", access))
                 return False
         return True
 
     def _patch(self, kind: str, namespace: str, name: str, query: dict[str, str], body: Any) -> None:
-        there = self.api.objects.get((kind, namespace, name))
-        around = self.api.objects.get(("Namespace", "", namespace), {})
-        if there is None and around.get("status", {}).get("phase") == "Terminating":
-            said = f"unable to create new content in namespace {namespace} because it is being terminated"
-            return self._status(403, f'{KINDS[kind].plural} "{name}" is forbidden: {said}')
+        present = self.api.objects.get((kind, namespace, name))
+        enclosing = self.api.objects.get(("Namespace", "", namespace), {})
+        if present is None and enclosing.get("status", {}).get("phase") == "Terminating":
+            reason = f"unable to create new content in namespace {namespace} because it is being terminated"
+            return self._status(403, f'{KINDS[kind].plural} "{name}" is forbidden: {reason}')
         if "apply-patch" not in self.headers["Content-Type"]:
-            if there is None:
+            if present is None:
                 return self._status(404, f'{KINDS[kind].plural} "{name}" not found')
             return self._json(self.api.merge(kind, namespace, name, body, query))
-        against = [] if there is None else stored.conflicts(there, body, query["fieldManager"])
-        if against and query.get("force") != "true":
-            return self._status(409, f"Apply failed with {len(against)} conflict: {'; '.join(against)}")
+        conflicts = [] if present is None else stored.conflicts(present, body, query["fieldManager"])
+        if conflicts and query.get("force") != "true":
+            return self._status(409, f"Apply failed with {len(conflicts)} conflict: {'; '.join(conflicts)}")
         return self._json(self.api.apply(kind, namespace, name, body, query))
 
     def _list(self, kind: str, namespace: str, selector: str) -> list[Object]:
-        wanted = dict(pair.split("=") for pair in selector.split(",") if pair)
+        labels = dict(pair.split("=") for pair in selector.split(",") if pair)
         return [
-            made
-            for (other, place, _), made in self.api.objects.items()
+            manifest
+            for (other, place, _), manifest in self.api.objects.items()
             if other == kind
             and namespace in ("", place)
-            and wanted.items() <= made["metadata"].get("labels", {}).items()
+            and labels.items() <= manifest["metadata"].get("labels", {}).items()
         ]
 
     def _log(self, pod: str, query: dict[str, str]) -> None:

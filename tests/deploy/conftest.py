@@ -1,4 +1,4 @@
-"""What the tests of the deployment share beside `api` and `cluster`."""
+"""Fixtures of the deployment's tests besides `api` and `cluster`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ SETTINGS = Settings(registry="registry.example", digest="sha256:" + "1" * 64)
 
 
 @pytest.fixture
-def said():
-    """What was said of the progress, a line each."""
+def reported():
+    """The reported lines of progress."""
     return []
 
 

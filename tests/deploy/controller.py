@@ -97,25 +97,25 @@ class Controller:
         name = f"{deployment['metadata']['name']}-{digest}"
         owners = [owner for (kind, _, _), owner in self.api.objects.items() if kind == "ReplicaSet"]
         numbers = [int(owner["metadata"]["annotations"][REVISION]) for owner in owners]
-        found = next((owner for owner in owners if owner["metadata"]["name"] == name), None)
-        if found is None:
+        current = next((owner for owner in owners if owner["metadata"]["name"] == name), None)
+        if current is None:
             marked = template["metadata"]["labels"] | {HASH: digest}
             template["metadata"]["labels"] = marked
             about = {"labels": marked, "annotations": {REVISION: "0"}}
-            found = self.api.put(
+            current = self.api.put(
                 "ReplicaSet", name, self.namespace, metadata=about, spec={"template": template, "replicas": 0}
             )
-        if int(found["metadata"]["annotations"][REVISION]) < max(numbers, default=0) or not numbers:
-            found["metadata"]["annotations"][REVISION] = str(max(numbers, default=0) + 1)
-        deployment["metadata"]["annotations"][REVISION] = found["metadata"]["annotations"][REVISION]
-        return found, [owner for owner in owners if owner is not found]
+        if int(current["metadata"]["annotations"][REVISION]) < max(numbers, default=0) or not numbers:
+            current["metadata"]["annotations"][REVISION] = str(max(numbers, default=0) + 1)
+        deployment["metadata"]["annotations"][REVISION] = current["metadata"]["annotations"][REVISION]
+        return current, [owner for owner in owners if owner is not current]
 
     def _scale_up(self, deployment: Object, new: Object, old: list[Object]) -> bool:
-        wanted, total = deployment["spec"]["replicas"], sum(owner["spec"]["replicas"] for owner in (new, *old))
-        room = wanted + deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"] - total
-        more = min(room, wanted - new["spec"]["replicas"])
-        if new["spec"]["replicas"] > wanted:
-            new["spec"]["replicas"] = wanted
+        desired, total = deployment["spec"]["replicas"], sum(owner["spec"]["replicas"] for owner in (new, *old))
+        room = desired + deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"] - total
+        more = min(room, desired - new["spec"]["replicas"])
+        if new["spec"]["replicas"] > desired:
+            new["spec"]["replicas"] = desired
             return True
         if more > 0:
             new["spec"]["replicas"] += more

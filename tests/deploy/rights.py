@@ -1,4 +1,4 @@
-"""What an account may do, by the Roles and bindings that are on the test server: as the API server decides it."""
+"""Decides by the Roles and bindings on the test server what an account may do."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 
 
-class Asked(NamedTuple):
-    """What somebody wants to do. resource: with its subresource, as in pods/log."""
+class Access(NamedTuple):
+    """A requested access. resource: with its subresource, as in pods/log."""
 
     verb: str
     group: str
@@ -18,19 +18,19 @@ class Asked(NamedTuple):
     name: str = ""
 
 
-def allowed(objects: Objects, user: str, asked: Asked) -> bool:
+def allowed(objects: Objects, user: str, access: Access) -> bool:
     """Return whether a ServiceAccount, as NAMESPACE:NAME, may do this."""
-    return any(_grants(rule, asked) for rule in _rules(objects, user, asked.namespace))
+    return any(_grants(rule, access) for rule in _rules(objects, user, access.namespace))
 
 
-def refusal(user: str, asked: Asked) -> str:
+def refusal(user: str, access: Access) -> str:
     """Say it as the API server does."""
-    where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
-    plural = f"{asked.resource}.{asked.group}" if asked.group else asked.resource
-    what = f'{plural} "{asked.name}"' if asked.name else plural
+    where = f'in the namespace "{access.namespace}"' if access.namespace else "at the cluster scope"
+    plural = f"{access.resource}.{access.group}" if access.group else access.resource
+    what = f'{plural} "{access.name}"' if access.name else plural
     return (
-        f'{what} is forbidden: User "system:serviceaccount:{user}" cannot {asked.verb} resource "{asked.resource}" in '
-        f'API group "{asked.group}" {where}'
+        f'{what} is forbidden: User "system:serviceaccount:{user}" cannot {access.verb} resource '
+        f'"{access.resource}" in API group "{access.group}" {where}'
     )
 
 
@@ -38,17 +38,17 @@ def _rules(objects: Objects, user: str, namespace: str) -> Iterator[dict[str, An
     for (kind, place, _), binding in list(objects.items()):
         if kind == "ClusterRoleBinding" or (kind == "RoleBinding" and place == namespace):
             subjects: Iterable[dict[str, Any]] = binding.get("subjects", [])
-            if any(f"{one.get('namespace')}:{one['name']}" == user for one in subjects):
+            if any(f"{entry.get('namespace')}:{entry['name']}" == user for entry in subjects):
                 reference = binding["roleRef"]
                 at = "" if reference["kind"] == "ClusterRole" else place
                 yield from objects.get((reference["kind"], at, reference["name"]), {}).get("rules", [])
 
 
-def _grants(rule: dict[str, Any], asked: Asked) -> bool:
+def _grants(rule: dict[str, Any], access: Access) -> bool:
     names = rule.get("resourceNames")
     return (
-        asked.group in rule["apiGroups"]
-        and asked.resource in rule["resources"]
-        and asked.verb in rule["verbs"]
-        and (not names or asked.name in names)
+        access.group in rule["apiGroups"]
+        and access.resource in rule["resources"]
+        and access.verb in rule["verbs"]
+        and (not names or access.name in names)
     )

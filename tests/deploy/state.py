@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.deploy import rights, stored
-from tests.deploy.rights import Asked
+from tests.deploy.rights import Access
 
 Object = dict[str, Any]
 Step = Callable[[Object], None]
@@ -53,16 +53,18 @@ class Api:
         about = {"name": name, "labels": {}, "annotations": {}, "generation": 1} | content.pop("metadata", {})
         if namespace:
             about["namespace"] = namespace
-        made = {"kind": kind, "metadata": about, **content}
-        self.objects[kind, namespace, name] = made
-        return made
+        manifest = {"kind": kind, "metadata": about, **content}
+        self.objects[kind, namespace, name] = manifest
+        return manifest
 
     def the(self, kind: str, name: str, namespace: str | None = None) -> Object:
         """Return the object of that name, wherever it is or in a namespace."""
-        (found,) = (
-            made for (k, ns, n), made in self.objects.items() if (k, n) == (kind, name) and namespace in (None, ns)
+        (manifest,) = (
+            manifest
+            for (k, ns, n), manifest in self.objects.items()
+            if (k, n) == (kind, name) and namespace in (None, ns)
         )
-        return found
+        return manifest
 
     def script(self, kind: str, name: str, *steps: Step | None) -> None:
         """Change an object before it is read: a step a reading. None: it is gone by then."""
@@ -108,7 +110,7 @@ class Api:
         del self.ending[key]
         self.objects.pop(key, None)
         if key[0] == "Namespace":
-            self.objects = {other: made for other, made in self.objects.items() if other[1] != key[2]}
+            self.objects = {other: manifest for other, manifest in self.objects.items() if other[1] != key[2]}
 
     def apply(self, kind: str, namespace: str, name: str, body: Object, query: dict[str, str]) -> Object:
         """Apply on the server's side."""
@@ -128,8 +130,8 @@ class Api:
             self.objects[kind, namespace, name] = after
         return after
 
-    def may(self, asked: Asked) -> bool:
+    def may(self, access: Access) -> bool:
         """Return whether who asks has this right."""
-        if asked.resource in self.forbidden:
+        if access.resource in self.forbidden:
             return False
-        return self.user is None or rights.allowed(self.objects, self.user, asked)
+        return self.user is None or rights.allowed(self.objects, self.user, access)

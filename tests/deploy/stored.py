@@ -55,13 +55,15 @@ def conflicts(before: Object, body: Object, manager: str) -> list[str]:
 def applied(kind: str, before: Object | None, body: Object, manager: str) -> Object:
     """Return the object after a server-side apply: what the manager no longer names goes, unless others own it."""
     owners = {} if before is None else _owners(before)
-    wanted = {path for path, _ in leaves(body)}
+    desired = {path for path, _ in leaves(body)}
     others = set().union(*(paths for owner, paths in owners.items() if owner != manager))
     after = merged(before or {"metadata": {"generation": 0}}, body)
-    for path in owners.get(manager, set()) - wanted - others:
+    for path in owners.get(manager, set()) - desired - others:
         _remove(after, path)
     _own(
-        after, {name: paths - wanted for name, paths in owners.items() if name != manager} | {manager: wanted}, "Apply"
+        after,
+        {name: paths - desired for name, paths in owners.items() if name != manager} | {manager: desired},
+        "Apply",
     )
     return _kept(kind, after)
 
@@ -82,42 +84,42 @@ def merged(before: Any, body: Any) -> Any:
     return copy.deepcopy(body)
 
 
-def _kept(kind: str, made: Object) -> Object:
+def _kept(kind: str, manifest: Object) -> Object:
     for *place, name in _DROPPED.get(kind, []):
-        part = made
+        part = manifest
         for step in place:
             part = part.get(step, {})
         if part.get(name) == "":
             del part[name]
-    _fill(made, _DEFAULTS.get(kind, {}))
+    _fill(manifest, _DEFAULTS.get(kind, {}))
     if kind == "Namespace":
-        made["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = made["metadata"]["name"]
-    pod = made.get("spec", {}).get("template", {}).get("spec")
+        manifest["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = manifest["metadata"]["name"]
+    pod = manifest.get("spec", {}).get("template", {}).get("spec")
     if pod:
         _fill(pod, _POD)
         for container in pod.get("containers", []):
             _fill(container, _CONTAINER)
-    _canonical(made)
-    return made
+    _canonical(manifest)
+    return manifest
 
 
-def _fill(made: Object, defaults: Object) -> None:
+def _fill(manifest: Object, defaults: Object) -> None:
     for name, value in defaults.items():
         if isinstance(value, dict):
-            _fill(made.setdefault(name, {}), value)
+            _fill(manifest.setdefault(name, {}), value)
         else:
-            made.setdefault(name, copy.deepcopy(value))
+            manifest.setdefault(name, copy.deepcopy(value))
 
 
-def _canonical(made: Any) -> None:
+def _canonical(manifest: Any) -> None:
     """Write amounts as the API server does: 0.5 as 500m, and 1024Mi as 1Gi."""
-    if isinstance(made, list):
-        for value in made:
+    if isinstance(manifest, list):
+        for value in manifest:
             _canonical(value)
-    elif isinstance(made, dict):
-        for name, value in made.items():
+    elif isinstance(manifest, dict):
+        for name, value in manifest.items():
             if name in _AMOUNTS and isinstance(value, dict):
-                made[name] = {what: _amount(str(amount)) for what, amount in value.items()}
+                manifest[name] = {what: _amount(str(amount)) for what, amount in value.items()}
             else:
                 _canonical(value)
 
@@ -133,11 +135,11 @@ def _amount(text: str) -> str:
     return text if text[-1].isalpha() and not text.endswith("m") else str(int(number))
 
 
-def _owners(made: Object) -> dict[str, set[Path]]:
+def _owners(manifest: Object) -> dict[str, set[Path]]:
     """Return which manager owns which fields, as managedFields has it."""
     return {
         entry["manager"]: {path for path, _ in _unfold(entry["fieldsV1"])}
-        for entry in made["metadata"].get("managedFields", [])
+        for entry in manifest["metadata"].get("managedFields", [])
     }
 
 
@@ -150,7 +152,7 @@ def _unfold(fields: Object, path: Path = ()) -> Iterator[tuple[Path, None]]:
             yield whole, None
 
 
-def _own(made: Object, owners: dict[str, set[Path]], operation: str) -> None:
+def _own(manifest: Object, owners: dict[str, set[Path]], operation: str) -> None:
     entries = []
     for manager, paths in owners.items():
         fields: Object = {}
@@ -160,11 +162,11 @@ def _own(made: Object, owners: dict[str, set[Path]], operation: str) -> None:
                 part = part.setdefault(f"f:{name}", {})
         if paths:
             entries.append({"manager": manager, "operation": operation, "fieldsV1": fields})
-    made["metadata"]["managedFields"] = entries
+    manifest["metadata"]["managedFields"] = entries
 
 
-def _remove(made: Object, path: Path) -> None:
+def _remove(manifest: Object, path: Path) -> None:
     *place, name = path
     for step in place:
-        made = made.get(step, {})
-    made.pop(name, None)
+        manifest = manifest.get(step, {})
+    manifest.pop(name, None)

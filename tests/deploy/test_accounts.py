@@ -22,7 +22,7 @@ def administered(api, cluster, monkeypatch):
     """A cluster with an administrator's part alone, asked by the deployer."""
     monkeypatch.setattr(rollout, "_ANSWER_S", 1)
     part = render.objects(SETTINGS, "namespaces", "access", "storage")
-    apply(cluster, [made for made in part if made["kind"] in ADMINISTRATORS], lambda _: None)
+    apply(cluster, [manifest for manifest in part if manifest["kind"] in ADMINISTRATORS], lambda _: None)
     api.user = DEPLOYER
     return api
 
@@ -47,7 +47,7 @@ def test_the_server_drops_what_a_real_one_drops(administered):
 
 def test_the_deployer_applies_beside_what_an_administrator_has_applied(answering, capsys):
     assert main(["apply", *FLAGS, "--output", "json"]) == 0
-    actions = {one["what"]: one["action"] for one in json.loads(capsys.readouterr().out)["applied"]}
+    actions = {entry["what"]: entry["action"] for entry in json.loads(capsys.readouterr().out)["applied"]}
     assert actions["PersistentVolume train-model-pv"] == "kept"
     assert actions["ClusterRole qna-deployer-training-model-env"] == "kept"
     assert actions["PersistentVolumeClaim training-model-env/train-model-pvc"] == "created"
@@ -62,7 +62,7 @@ def test_the_deployer_runs_jobs(administered, capsys):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
         (
             ["--storage-size", "2Gi"],
@@ -73,23 +73,23 @@ def test_the_deployer_runs_jobs(administered, capsys):
         (["--volume", "mine"], "ClusterRole qna-deployer-training-model-env is not what these settings make"),
     ],
 )
-def test_a_setting_that_differs_from_the_administrators_is_named(answering, capsys, flags, said):
+def test_a_setting_that_differs_from_the_administrators_is_named(answering, capsys, flags, expected):
     assert main(["apply", *FLAGS, *flags]) == 4
-    told = capsys.readouterr().err
-    assert said in told
-    assert "deploy with the settings that it was applied with, or have an administrator apply 00-namespaces" in told
-    assert "ask an administrator for this right" not in told
+    message = capsys.readouterr().err
+    assert expected in message
+    assert "deploy with the settings that it was applied with, or have an administrator apply 00-namespaces" in message
+    assert "ask an administrator for this right" not in message
 
 
 def test_an_amount_that_is_written_in_another_way_is_the_same(answering):
     assert main(["apply", *FLAGS, "--storage-size", "1024Mi"]) == 0
 
 
-def test_a_volume_that_nobody_has_applied_is_said(answering, capsys):
+def test_a_volume_that_nobody_has_applied_is_reported(answering, capsys):
     del answering.objects["PersistentVolume", "", "train-model-pv"]
     assert main(["apply", *FLAGS]) == 4
-    told = capsys.readouterr().err
-    assert "PersistentVolume train-model-pv is not on the cluster, and these credentials may not create it" in told
+    message = capsys.readouterr().err
+    assert "PersistentVolume train-model-pv is not on the cluster, and these credentials may not create it" in message
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_the_preflight_of_the_deployer_knows_all_but_the_secrets(looked_at, caps
     found = json.loads(capsys.readouterr().out)
     unknown = [finding["check"] for finding in found if finding["level"] != "ok"]
     assert unknown == ["registry secret", "registry secret"]
-    assert {"capacity", "node port", "permissions"} <= {one["check"] for one in found if one["level"] == "ok"}
+    assert {"capacity", "node port", "permissions"} <= {entry["check"] for entry in found if entry["level"] == "ok"}
 
 
 def test_the_preflight_of_the_deployer_finds_what_differs(looked_at, capsys):
@@ -124,8 +124,8 @@ def test_the_preflight_of_who_may_do_nothing_names_the_permissions(looked_at, ca
     looked_at.user = NOBODY
     assert main(["preflight", *FLAGS, "--output", "json"]) == 7
     printed = capsys.readouterr()
-    errors = [one for one in json.loads(printed.out) if one["level"] == "error"]
-    assert [one["check"] for one in errors] == ["permissions"]
+    errors = [entry for entry in json.loads(printed.out) if entry["level"] == "error"]
+    assert [entry["check"] for entry in errors] == ["permissions"]
     assert "in serving-model-env, patch NetworkPolicy, Deployment, Service" in errors[0]["message"]
     assert "; read Namespace training-model-env, Namespace serving-model-env and 13 more" in errors[0]["message"]
     assert "metrics-server" not in printed.out
@@ -138,6 +138,6 @@ def test_a_namespace_that_is_being_deleted_is_no_missing_right(answering, capsys
     answering.delete("Namespace", "", "serving-model-env")
     del answering.objects["Deployment", "serving-model-env", "model-inference"]
     assert main(["apply", *FLAGS]) == 4
-    told = capsys.readouterr().err
-    assert "the namespace is still being deleted; run this again once it is gone" in told
-    assert "ask an administrator" not in told
+    message = capsys.readouterr().err
+    assert "the namespace is still being deleted; run this again once it is gone" in message
+    assert "ask an administrator" not in message

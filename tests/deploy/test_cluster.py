@@ -89,12 +89,12 @@ def test_a_cluster_that_is_not_there_is_named(tmp_path, monkeypatch):
         Cluster.connect().version()
 
 
-def test_no_configuration_is_said(tmp_path, monkeypatch):
+def test_no_configuration_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(Unreachable, match=r"no cluster is configured.*set KUBECONFIG"):
         Cluster.connect()
 
 
-def test_a_context_that_is_not_there_is_said(cluster):
+def test_a_context_that_is_not_there_is_reported(cluster):
     with pytest.raises(Unreachable, match=r"names no cluster that can be used.*elsewhere"):
         Cluster.connect("elsewhere")

@@ -42,7 +42,7 @@ def test_apply_rolls_out_by_digest_and_asks(answering, capsys):
     report = json.loads(printed.out)
     assert report["image"] == IMAGE
     assert report["answer"] == ANSWER
-    assert {one["action"] for one in report["applied"]} == {"created"}
+    assert {entry["action"] for entry in report["applied"]} == {"created"}
     assert "Deployment serving-model-env/model-inference created" in printed.err
 
 
@@ -50,9 +50,9 @@ def test_an_api_server_that_is_away_for_a_while_is_waited_for(answering, capsys)
     answering.fail("GET", "/replicasets", DROP, times=3 * ATTEMPTS)
     answering.fail("PATCH", "/deployments/model-inference", 503, times=3 * ATTEMPTS)
     assert main(["apply", *FLAGS]) == 0
-    said = capsys.readouterr().err
-    assert said.count(f"{answering.url} does not answer; waiting for it, 600 s at most") == 2
-    assert said.count(f"{answering.url} answers again after") == 2
+    reported = capsys.readouterr().err
+    assert reported.count(f"{answering.url} does not answer; waiting for it, 600 s at most") == 2
+    assert reported.count(f"{answering.url} answers again after") == 2
     assert PASSED in answering.the("Deployment", "model-inference")["metadata"]["annotations"]
 
 
@@ -114,9 +114,9 @@ def test_status_says_of_an_autoscaler_without_a_metric_that_it_has_not_decided(a
         "conditions": [{"type": "ScalingActive", "status": "False"} | why],
     }
     assert main(["status", *FLAGS, "--output", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)["autoscaler"]
-    assert told["desired"] is None
-    assert told["problem"] == f"has not decided: {why['reason']}: {why['message']}"
+    message = json.loads(capsys.readouterr().out)["autoscaler"]
+    assert message["desired"] is None
+    assert message["problem"] == f"has not decided: {why['reason']}: {why['message']}"
 
 
 def test_status_tells_restarts_and_their_reason(answering, capsys):
@@ -126,8 +126,8 @@ def test_status_tells_restarts_and_their_reason(answering, capsys):
     state = {"phase": "Running", "containerStatuses": [container]}
     answering.put("Pod", "model-inference-x", "serving-model-env", metadata=about, status=state)
     main(["status", *FLAGS])
-    told = "model-inference-x Running (restarted 2 times, last: OOMKilled, exit code 137)"
-    assert told in capsys.readouterr().out
+    message = "model-inference-x Running (restarted 2 times, last: OOMKilled, exit code 137)"
+    assert message in capsys.readouterr().out
 
 
 def test_status_of_nothing_says_so(api, cluster, capsys):
@@ -175,16 +175,16 @@ def test_a_build_without_a_bento_says_what_to_do(api, cluster, capsys):
 
 
 def test_verify_tells_what_the_image_says_of_its_model_and_keeps_it(api, cluster, capsys, tmp_path):
-    said = {
+    reported = {
         "bento": "extractive-qa:b",
         "model": "extractive-qa:m",
         "files": 5,
         "metrics": {"f1": 77.8432, "total": 163},
     }
-    said |= {"metrics": {"f1": 77.8432, "total": 163}, "answer": "Paris", "confidence": 0.9446}
+    reported |= {"metrics": {"f1": 77.8432, "total": 163}, "answer": "Paris", "confidence": 0.9446}
 
     api.script("Job", "copy-model-job", finished("Complete"))
-    pod(api, "copy-model-job", "verify", "serving-model-env", json.dumps(said))
+    pod(api, "copy-model-job", "verify", "serving-model-env", json.dumps(reported))
     assert main(["verify", *FLAGS, "--result", str(tmp_path / "new" / "verified")]) == 0
     printed = capsys.readouterr().out
     assert (tmp_path / "new" / "verified").read_text() == printed

@@ -50,12 +50,12 @@ def test_docker_login_is_known_and_the_environment_wins(tmp_path, monkeypatch):
 
 def test_a_secret_is_made_for_both_namespaces(monkeypatch):
     login(monkeypatch)
-    made = credentials.secrets(HUB)
-    assert [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in made] == [
+    manifest = credentials.secrets(HUB)
+    assert [(entry["metadata"]["namespace"], entry["metadata"]["name"]) for entry in manifest] == [
         (namespace, "regcred") for namespace in NAMESPACES
     ]
-    assert all(credentials.malformed(one, credentials.HUB_KEY) is None for one in made)
-    noted = json.loads(base64.b64decode(made[0]["data"][".dockerconfigjson"]))["auths"][credentials.HUB_KEY]
+    assert all(credentials.malformed(entry, credentials.HUB_KEY) is None for entry in manifest)
+    noted = json.loads(base64.b64decode(manifest[0]["data"][".dockerconfigjson"]))["auths"][credentials.HUB_KEY]
     assert base64.b64decode(noted["auth"]) == b"ada:pass:word"
 
 
@@ -65,12 +65,12 @@ def test_a_secrets_file_is_taken_as_it_is(tmp_path, monkeypatch, field):
     path = tmp_path / "secret.yaml"
     path.write_text(yaml.dump_all([None, secret(auths, field=field)]))
     monkeypatch.setenv(credentials.FILE, str(path))
-    for made in credentials.secrets(HUB):
-        assert json.loads(base64.b64decode(made["data"][".dockerconfigjson"])) == {"auths": auths}
+    for manifest in credentials.secrets(HUB):
+        assert json.loads(base64.b64decode(manifest["data"][".dockerconfigjson"])) == {"auths": auths}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (yaml.dump(secret({"index.docker.io": {"auth": "c2VjcmV0"}})), "knows index.docker.io, not https://index"),
         (yaml.dump(secret({}, kind="Opaque")), "its type is Opaque"),
@@ -80,12 +80,12 @@ def test_a_secrets_file_is_taken_as_it_is(tmp_path, monkeypatch, field):
         (None, "No such file"),
     ],
 )
-def test_a_file_that_is_none_is_said_without_its_contents(tmp_path, monkeypatch, text, said):
+def test_a_file_that_is_none_is_reported_without_its_contents(tmp_path, monkeypatch, text, expected):
     path = tmp_path / "secret.yaml"
     if text is not None:
         path.write_text(text)
     monkeypatch.setenv(credentials.FILE, str(path))
-    with pytest.raises(SettingsError, match=said) as error:
+    with pytest.raises(SettingsError, match=expected) as error:
         credentials.secrets(HUB)
     assert "c2VjcmV0" not in str(error.value)
 
@@ -102,7 +102,7 @@ def test_the_command_writes_them_reads_none_and_shows_nothing(api, cluster, monk
     printed = capsys.readouterr()
     assert printed.out.splitlines()[:2] == [f"Secret {namespace}/regcred" for namespace in NAMESPACES]
     stored = [api.the("Secret", "regcred", namespace) for namespace in NAMESPACES]
-    assert all(credentials.malformed(one, credentials.HUB_KEY) is None for one in stored)
+    assert all(credentials.malformed(entry, credentials.HUB_KEY) is None for entry in stored)
     assert not [path for method, path in api.requests if method == "GET" and "secrets" in path]
     for hidden in ("pass:word", encoded("ada:pass:word"), stored[0]["data"][".dockerconfigjson"]):
         assert hidden not in printed.out + printed.err

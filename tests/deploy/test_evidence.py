@@ -25,8 +25,8 @@ def pod(state, last=None, restarts=0, name="pod"):
 
 
 def test_a_pod_that_is_killed_for_memory_says_so_with_limit_and_remedy():
-    told = evidence.trouble(pod(BACK_OFF, KILLED, 3))
-    assert told == (
+    message = evidence.trouble(pod(BACK_OFF, KILLED, 3))
+    assert message == (
         "CrashLoopBackOff: back-off 20s restarting failed container; container service was OOMKilled (exit code 137) "
         "at its memory limit of 1Gi; raise memory_limit, or lower max_concurrency"
     )
@@ -74,7 +74,7 @@ def test_the_log_is_that_of_the_container_that_was_killed(api: Api, cluster: Clu
     api.logs["pod", "service"] = [b"2026-01-01T00:00:09Z fresh start\n"]
     api.previous["pod", "service"] = b"2026-01-01T00:00:01Z error: out of memory\n"
     owner = {"metadata": {"name": "owner", "namespace": "place"}}
-    told = evidence.collect(cluster, owner, [pod({"running": {}}, KILLED, 1), pod({"running": {}}, name="well")])
-    assert "error: out of memory" in told
-    assert "fresh start" not in told
-    assert "pod: container service was OOMKilled (exit code 137)" in told
+    message = evidence.collect(cluster, owner, [pod({"running": {}}, KILLED, 1), pod({"running": {}}, name="well")])
+    assert "error: out of memory" in message
+    assert "fresh start" not in message
+    assert "pod: container service was OOMKilled (exit code 137)" in message

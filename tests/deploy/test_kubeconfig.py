@@ -30,9 +30,9 @@ def connect(monkeypatch, named):
 
 def changed(path, part, **content):
     """Write a kubeconfig whose cluster or user says this."""
-    found = json.loads(kubeconfig("https://127.0.0.1:9", path).read_text())
-    found[f"{part}s"][0][part] |= content
-    path.write_text(json.dumps(found))
+    document = json.loads(kubeconfig("https://127.0.0.1:9", path).read_text())
+    document[f"{part}s"][0][part] |= content
+    path.write_text(json.dumps(document))
     return path
 
 
@@ -42,11 +42,11 @@ def test_a_missing_file_is_named(tmp_path, monkeypatch):
 
 
 def test_of_several_files_some_may_be_missing(tmp_path, monkeypatch):
-    there = kubeconfig("http://127.0.0.1:9", tmp_path / "config")
-    assert connect(monkeypatch, f"{tmp_path / 'none'}:{there}").host == "http://127.0.0.1:9"
+    present = kubeconfig("http://127.0.0.1:9", tmp_path / "config")
+    assert connect(monkeypatch, f"{tmp_path / 'none'}:{present}").host == "http://127.0.0.1:9"
 
 
-def test_without_any_file_that_is_said(monkeypatch):
+def test_without_any_file_that_is_reported(monkeypatch):
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(Unreachable, match=r"KUBECONFIG is not set, and there is no ~/.kube/config; set KUBECONFIG"):
@@ -62,7 +62,7 @@ def test_the_account_of_a_pod_is_looked_for_in_a_pod_only(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         ("", "config is empty; set KUBECONFIG"),
         ("# nothing\n", "config is empty; set KUBECONFIG"),
@@ -76,10 +76,10 @@ def test_the_account_of_a_pod_is_looked_for_in_a_pod_only(monkeypatch):
         ),
     ],
 )
-def test_a_broken_file_is_named_and_never_shown(tmp_path, monkeypatch, content, said):
+def test_a_broken_file_is_named_and_never_shown(tmp_path, monkeypatch, content, expected):
     path = tmp_path / "config"
     path.write_text(content)
-    with pytest.raises(Unreachable, match=said) as caught:
+    with pytest.raises(Unreachable, match=expected) as caught:
         connect(monkeypatch, path)
     assert "hush" not in str(caught.value)
 
@@ -148,8 +148,8 @@ def test_a_server_that_is_no_kubernetes_api_is_recognised(tmp_path, monkeypatch,
     with serving(type("Site", (_Site,), {"status": status})) as port:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(f"http://127.0.0.1:{port}", tmp_path / "config")))
         assert main([command, "--digest", "sha256:" + "1" * 64]) == 3
-    said = capsys.readouterr().err
-    assert f"what answers at http://127.0.0.1:{port} is no Kubernetes API server; check server" in said
+    reported = capsys.readouterr().err
+    assert f"what answers at http://127.0.0.1:{port} is no Kubernetes API server; check server" in reported
 
 
 @pytest.fixture

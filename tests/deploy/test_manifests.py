@@ -61,25 +61,25 @@ def objects(variant="defaults"):
 
 
 def of_kind(kind, variant="defaults"):
-    return [made for made in objects(variant) if made["kind"] == kind]
+    return [manifest for manifest in objects(variant) if manifest["kind"] == kind]
 
 
 def the(kind, variant="defaults"):
-    (made,) = of_kind(kind, variant)
-    return made
+    (manifest,) = of_kind(kind, variant)
+    return manifest
 
 
 def the_service(variant="defaults"):
-    (made,) = (made for made in of_kind("Service", variant) if made["spec"].get("type") == "NodePort")
-    return made
+    (manifest,) = (manifest for manifest in of_kind("Service", variant) if manifest["spec"].get("type") == "NodePort")
+    return manifest
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_object_is_valid(variant, version):
-    for made in objects(variant):
-        if made["kind"] not in OWN_SCHEMA:
-            kubernetes_validate.validate(made, version, strict=True)
+    for manifest in objects(variant):
+        if manifest["kind"] not in OWN_SCHEMA:
+            kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def test_an_invalid_object_would_be_found():
@@ -106,29 +106,32 @@ def test_a_file_that_is_not_rendered_any_more_goes(tmp_path):
 
 
 def test_yaml_reads_back_to_the_objects():
-    for made in render.manifests(Settings()).values():
-        assert list(yaml.safe_load_all(render.text(made))) == made
+    for manifest in render.manifests(Settings()).values():
+        assert list(yaml.safe_load_all(render.text(manifest))) == manifest
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_no_two_objects_have_one_name(variant):
-    names = [(made["kind"], made["metadata"].get("namespace"), made["metadata"]["name"]) for made in objects(variant)]
+    names = [
+        (manifest["kind"], manifest["metadata"].get("namespace"), manifest["metadata"]["name"])
+        for manifest in objects(variant)
+    ]
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_everything_is_in_one_of_the_two_namespaces(variant):
-    declared = {made["metadata"]["name"] for made in of_kind("Namespace", variant)}
+    declared = {manifest["metadata"]["name"] for manifest in of_kind("Namespace", variant)}
     assert declared == {VARIANTS[variant].training_namespace, VARIANTS[variant].serving_namespace}
-    for made in objects(variant):
-        if made["kind"] in ("Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding"):
-            assert "namespace" not in made["metadata"]
+    for manifest in objects(variant):
+        if manifest["kind"] in ("Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding"):
+            assert "namespace" not in manifest["metadata"]
         else:
-            assert made["metadata"]["namespace"] in declared
+            assert manifest["metadata"]["namespace"] in declared
 
 
 def test_serving_is_restricted_and_training_baseline():
-    levels = {made["metadata"]["name"]: made["metadata"]["labels"] for made in of_kind("Namespace")}
+    levels = {manifest["metadata"]["name"]: manifest["metadata"]["labels"] for manifest in of_kind("Namespace")}
     enforce = "pod-security.kubernetes.io/enforce"
     assert levels["serving-model-env"][enforce] == "restricted"
     assert levels["training-model-env"][enforce] == "baseline"
@@ -138,9 +141,9 @@ def pods(variant, namespace):
     """The pod specifications of a namespace, by their owner's name."""
     owners = [*of_kind("Deployment", variant), *of_kind("Job", variant)]
     return {
-        made["metadata"]["name"]: made["spec"]["template"]["spec"]
-        for made in owners
-        if made["metadata"]["namespace"] == namespace
+        manifest["metadata"]["name"]: manifest["spec"]["template"]["spec"]
+        for manifest in owners
+        if manifest["metadata"]["namespace"] == namespace
     }
 
 
@@ -198,9 +201,10 @@ def test_training_pods_keep_to_baseline(variant):
 def test_no_pod_holds_a_token(variant):
     settings = VARIANTS[variant]
     accounts = {
-        (made["metadata"]["namespace"], made["metadata"]["name"]) for made in of_kind("ServiceAccount", variant)
+        (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        for manifest in of_kind("ServiceAccount", variant)
     }
-    assert all(made["automountServiceAccountToken"] is False for made in of_kind("ServiceAccount", variant))
+    assert all(manifest["automountServiceAccountToken"] is False for manifest in of_kind("ServiceAccount", variant))
     for namespace in (settings.serving_namespace, settings.training_namespace):
         for pod in pods(variant, namespace).values():
             assert pod["automountServiceAccountToken"] is False
@@ -208,8 +212,8 @@ def test_no_pod_holds_a_token(variant):
 
 
 def job(name, variant="defaults"):
-    (made,) = (made for made in of_kind("Job", variant) if made["metadata"]["name"] == name)
-    return made["spec"]
+    (manifest,) = (manifest for manifest in of_kind("Job", variant) if manifest["metadata"]["name"] == name)
+    return manifest["spec"]
 
 
 def arguments(name, variant="defaults"):
@@ -223,11 +227,11 @@ def image_and_store(name):
 
 def test_no_job_runs_for_ever():
     assert job("train-model-job")["activeDeadlineSeconds"] == 1800
-    for made in of_kind("Job"):
-        assert made["spec"]["activeDeadlineSeconds"] <= 3600
-        assert made["spec"]["backoffLimit"] == 1
-        assert made["spec"]["ttlSecondsAfterFinished"] == 86400
-        assert made["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    for manifest in of_kind("Job"):
+        assert manifest["spec"]["activeDeadlineSeconds"] <= 3600
+        assert manifest["spec"]["backoffLimit"] == 1
+        assert manifest["spec"]["ttlSecondsAfterFinished"] == 86400
+        assert manifest["spec"]["template"]["spec"]["restartPolicy"] == "Never"
 
 
 def test_the_image_is_built_from_what_was_packaged_from_what_was_trained():
@@ -267,8 +271,8 @@ def test_kaniko_hands_its_digest_over_and_keeps_memory_down():
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_mount_has_its_volume_and_every_volume_its_source(variant):
-    for made in [*of_kind("Deployment", variant), *of_kind("Job", variant)]:
-        pod = made["spec"]["template"]["spec"]
+    for manifest in [*of_kind("Deployment", variant), *of_kind("Job", variant)]:
+        pod = manifest["spec"]["template"]["spec"]
         volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
         mounted = {mount["name"] for c in containers(pod) for mount in c.get("volumeMounts", [])}
         assert mounted == set(volumes)
@@ -276,9 +280,9 @@ def test_every_mount_has_its_volume_and_every_volume_its_source(variant):
 
 
 def test_settings_reach_the_builds():
-    said = arguments("kaniko-training-image-job", "everything else")
-    assert f"--context=git://github.com/ashutoshj/extractive-qa#refs/heads/main#{'2' * 40}" in said
-    assert {"--insecure", "--build-arg=BASE_IMAGE=registry.example:5000/python:3.11"} <= set(said)
+    reported = arguments("kaniko-training-image-job", "everything else")
+    assert f"--context=git://github.com/ashutoshj/extractive-qa#refs/heads/main#{'2' * 40}" in reported
+    assert {"--insecure", "--build-arg=BASE_IMAGE=registry.example:5000/python:3.11"} <= set(reported)
     container = job("kaniko-training-image-job", "everything else")["template"]["spec"]["containers"][0]
     assert container["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "git", "key": "token"}
 
@@ -292,13 +296,13 @@ def test_what_is_verified_is_what_is_served():
 
 
 def test_load_comes_from_beside_the_service_and_goes_nowhere_else():
-    service = next(made for made in of_kind("Service") if made["spec"].get("type") == "NodePort")
+    service = next(manifest for manifest in of_kind("Service") if manifest["spec"].get("type") == "NodePort")
     pod = job("load-test-job")["template"]["spec"]
     assert pod["enableServiceLinks"] is True
     (url,) = (word for word in pod["containers"][0]["command"] if word.startswith("http://"))
     assert url == "http://$(MODEL_SERVICE_SERVICE_HOST):$(MODEL_SERVICE_SERVICE_PORT)"
     assert service["metadata"]["name"] == "model-service"
-    (policy,) = (made for made in of_kind("NetworkPolicy") if made["metadata"]["name"] == "allow-load-out")
+    (policy,) = (manifest for manifest in of_kind("NetworkPolicy") if manifest["metadata"]["name"] == "allow-load-out")
     selected = policy["spec"]["podSelector"]["matchLabels"]
     assert selected == job("load-test-job")["template"]["metadata"]["labels"]
     (rule,) = policy["spec"]["egress"]
@@ -310,7 +314,9 @@ def test_training_on_several_nodes_meets_at_the_first_pod():
     spec = job("train-model-job", "everything else")
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 2, 2)
     pod = spec["template"]["spec"]
-    (peers,) = (made for made in of_kind("Service", "everything else") if made["spec"].get("clusterIP") == "None")
+    (peers,) = (
+        manifest for manifest in of_kind("Service", "everything else") if manifest["spec"].get("clusterIP") == "None"
+    )
     assert pod["subdomain"] == peers["metadata"]["name"]
     assert peers["spec"]["selector"] == spec["template"]["metadata"]["labels"]
     command = pod["containers"][0]["command"]
@@ -319,12 +325,16 @@ def test_training_on_several_nodes_meets_at_the_first_pod():
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "4"
     assert pod["containers"][0]["args"][-2:] == ["--data", "/mnt/model/data/mine.json"]
     assert the("PersistentVolumeClaim", "everything else")["spec"]["accessModes"] == ["ReadWriteMany"]
-    assert "allow-training-peers" in {made["metadata"]["name"] for made in of_kind("NetworkPolicy", "everything else")}
+    assert "allow-training-peers" in {
+        manifest["metadata"]["name"] for manifest in of_kind("NetworkPolicy", "everything else")
+    }
 
 
 def test_monitoring_asks_the_service_and_shows_its_metrics():
     monitor, dashboard = the("ServiceMonitor", "everything else"), the("ConfigMap", "everything else")
-    service = next(made for made in of_kind("Service", "everything else") if made["spec"].get("type") == "NodePort")
+    service = next(
+        manifest for manifest in of_kind("Service", "everything else") if manifest["spec"].get("type") == "NodePort"
+    )
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
     board = json.loads(dashboard["data"]["extractive-qa.json"])
@@ -357,11 +367,13 @@ def test_all_speak_of_the_same_pods_and_ports(variant):
     (port,), (own) = service["spec"]["ports"], container["ports"]
     assert own == [{"name": port["targetPort"], "containerPort": settings.port}]
     assert {"name": "BENTOML_PORT", "value": str(settings.port)} in container["env"]
-    (policy,) = (made for made in of_kind("NetworkPolicy", variant) if made["metadata"]["name"] == "allow-questions")
+    (policy,) = (
+        manifest for manifest in of_kind("NetworkPolicy", variant) if manifest["metadata"]["name"] == "allow-questions"
+    )
     assert policy["spec"]["podSelector"]["matchLabels"] == pods
     assert policy["spec"]["ingress"] == [{"ports": [{"port": settings.port, "protocol": "TCP"}]}]
     assert container["resources"]["requests"]["cpu"] == settings.cpu_request  # the HPA's percentage is of this
-    accounts = {made["metadata"]["name"] for made in of_kind("ServiceAccount", variant)}
+    accounts = {manifest["metadata"]["name"] for manifest in of_kind("ServiceAccount", variant)}
     assert deployment["spec"]["template"]["spec"]["serviceAccountName"] in accounts
 
 
@@ -428,14 +440,14 @@ def test_probes_leave_a_busy_pod_and_a_slow_start_alone_and_cost_little():
 
 
 def test_both_namespaces_deny_first():
-    denied = [made for made in of_kind("NetworkPolicy") if made["metadata"]["name"] == "default-deny"]
-    assert {made["metadata"]["namespace"] for made in denied} == {"serving-model-env", "training-model-env"}
-    for made in denied:
-        assert made["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    denied = [manifest for manifest in of_kind("NetworkPolicy") if manifest["metadata"]["name"] == "default-deny"]
+    assert {manifest["metadata"]["namespace"] for manifest in denied} == {"serving-model-env", "training-model-env"}
+    for manifest in denied:
+        assert manifest["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
 def egress(name, variant="defaults"):
-    (policy,) = (made for made in of_kind("NetworkPolicy", variant) if made["metadata"]["name"] == name)
+    (policy,) = (manifest for manifest in of_kind("NetworkPolicy", variant) if manifest["metadata"]["name"] == name)
     return policy["spec"]["egress"]
 
 
@@ -464,13 +476,13 @@ def test_names_are_asked_for_where_the_cluster_has_its_name_servers(name):
 
 
 def test_pods_and_jobs_run_on_the_nodes_that_are_named():
-    for made in [*of_kind("Deployment"), *of_kind("Job")]:
-        assert not {"nodeSelector", "tolerations"} & set(made["spec"]["template"]["spec"])
+    for manifest in [*of_kind("Deployment"), *of_kind("Job")]:
+        assert not {"nodeSelector", "tolerations"} & set(manifest["spec"]["template"]["spec"])
     serving = the("Deployment", "everything else")["spec"]["template"]["spec"]
     assert serving["nodeSelector"] == {"pool": "serving", "kubernetes.io/arch": "amd64"}
     assert serving["tolerations"] == [{"key": "spot", "operator": "Exists"}]
-    for made in of_kind("Job", "everything else"):
-        pod = made["spec"]["template"]["spec"]
+    for manifest in of_kind("Job", "everything else"):
+        pod = manifest["spec"]["template"]["spec"]
         assert pod["nodeSelector"] == {"pool": "batch"}
         assert pod["tolerations"] == [
             {"key": "gpu", "operator": "Equal", "value": "true", "effect": "NoSchedule"},

@@ -12,30 +12,30 @@ LONG = 3 * ATTEMPTS
 
 
 @pytest.fixture
-def patient(api, cluster, said):
+def patient(api, cluster, reported):
     """A cluster that is waited for, which has answered."""
     api.put("Deployment", "a", "one")
     api.put("Service", "model-service", "one")
-    with Cluster.connect(patience_s=60, report=said.append) as connected:
+    with Cluster.connect(patience_s=60, report=reported.append) as connected:
         connected.version()
         yield connected
 
 
 @pytest.mark.parametrize("status", [DROP, 429, 503, 504])
-def test_what_was_there_is_waited_for(api, patient, said, status):
+def test_what_was_there_is_waited_for(api, patient, reported, status):
     api.fail("GET", "/deployments/a", status, times=LONG)
     assert patient.get("Deployment", "a", "one") is not None
-    assert said[0] == f"{api.url} does not answer; waiting for it, 60 s at most"
-    assert said[1].startswith(f"{api.url} answers again after ")
-    assert len(said) == 2
+    assert reported[0] == f"{api.url} does not answer; waiting for it, 60 s at most"
+    assert reported[1].startswith(f"{api.url} answers again after ")
+    assert len(reported) == 2
 
 
-def test_what_never_was_there_is_not_waited_for(api, cluster, said):
+def test_what_never_was_there_is_not_waited_for(api, cluster, reported):
     api.fail("GET", "/deployments/a", DROP)
-    with Cluster.connect(patience_s=60, report=said.append) as connected, pytest.raises(Unreachable):
+    with Cluster.connect(patience_s=60, report=reported.append) as connected, pytest.raises(Unreachable):
         connected.get("Deployment", "a", "one")
     assert len(api.requests) == ATTEMPTS
-    assert not said
+    assert not reported
 
 
 def test_patience_ends(api, cluster):
@@ -68,10 +68,10 @@ def test_a_webhook_that_fails_for_good_is_not_an_outage(api, patient):
         patient.apply({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "two"}})
 
 
-def test_what_is_behind_the_api_server_may_be_missing_while_it_is_well(api, patient, said):
+def test_what_is_behind_the_api_server_may_be_missing_while_it_is_well(api, patient, reported):
     with pytest.raises(Refused, match="no endpoints available"):
         patient.call_service("model-service", "http", "one", "/health")
     api.fail("GET", "/apis/metrics.k8s.io", 503, "the server is currently unable to handle the request")
     with pytest.raises(Refused, match="unable to handle"):
         patient.find("NodeMetrics")
-    assert not said
+    assert not reported

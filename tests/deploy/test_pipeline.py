@@ -55,7 +55,7 @@ def test_only_what_the_image_is_made_of_makes_another(repository):
     assert tag() != first
 
 
-def test_a_commit_that_git_does_not_have_is_said(repository):
+def test_a_commit_that_git_does_not_have_is_reported(repository):
     with pytest.raises(SettingsError, match="build it without --if-changed, or from a clone that has the commit"):
         image_tag.tag(Settings(), "1" * 40, repository)
 
@@ -131,14 +131,16 @@ def test_an_image_that_is_built_in_any_case_is_found_again_too(building, remote,
         (["--registry-check", "false"], "registry_check is off"),
     ],
 )
-def test_an_image_whose_inputs_are_not_known_is_built_and_that_is_said(building, remote, images, capsys, flags, why):
+def test_an_image_whose_inputs_are_not_known_is_built_and_that_is_reported(
+    building, remote, images, capsys, flags, why
+):
     assert main(["build", "training", *building, *remote, *flags]) == 0
-    told = capsys.readouterr().err
-    assert f"the image has no tag of its inputs, so --if-changed will build it again: {why}" in told
+    message = capsys.readouterr().err
+    assert f"the image has no tag of its inputs, so --if-changed will build it again: {why}" in message
     assert list(images.tags) == ["latest"]
 
 
-def test_a_registry_without_what_kaniko_pushed_is_said(building, api, images, capsys):
+def test_a_registry_without_what_kaniko_pushed_is_reported(building, api, images, capsys):
     api.steps.clear()
     api.script("Job", JOB, finished("Complete"))
     assert main(["build", "training", "--if-changed", *building]) == 4

@@ -76,7 +76,7 @@ def test_without_metrics_nothing_scales(ready, cluster):
 
 
 @pytest.mark.parametrize(
-    ("cpu", "memory", "level", "said"),
+    ("cpu", "memory", "level", "expected"),
     [
         ("2", "4Gi", Level.WARNING, "8 pods"),  # 2000 / 250 and 4096 / 512
         ("8", "4Gi", Level.WARNING, "8 pods"),
@@ -86,10 +86,10 @@ def test_without_metrics_nothing_scales(ready, cluster):
         ("400m", "4Gi", Level.ERROR, "1 of at least 2 pods"),
     ],
 )
-def test_capacity_is_counted(ready, cluster, cpu, memory, level, said):
+def test_capacity_is_counted(ready, cluster, cpu, memory, level, expected):
     node(ready, "one", cpu, memory)
     finding = next(f for f in preflight(cluster, HUB) if f.check == "capacity" and "pods" in f.message)
-    assert (finding.level, finding.message[: len(said)]) == (level, said)
+    assert (finding.level, finding.message[: len(expected)]) == (level, expected)
 
 
 def test_what_is_recommended_is_enough(ready, cluster):

@@ -47,7 +47,7 @@ def test_delete_ends_when_everything_is_gone(answering, capsys, monkeypatch):  #
     assert main(["apply", *FLAGS]) == 0
 
 
-def test_what_never_goes_is_said(answering, capsys, monkeypatch):  # noqa: F811
+def test_what_never_goes_is_reported(answering, capsys, monkeypatch):  # noqa: F811
     monkeypatch.setattr(removal, "POLL_S", 0.001)
     monkeypatch.setattr(removal, "GONE_S", 0)
     main(["apply", *FLAGS])

@@ -18,12 +18,12 @@ OLD_IMAGE = "registry.example/ada/reader@sha256:" + "2" * 64
 
 def available(deployment):
     """What the controller notes when all is well."""
-    wanted = deployment["spec"].setdefault("replicas", 2)
+    desired = deployment["spec"].setdefault("replicas", 2)
     deployment["status"] = {
         "observedGeneration": deployment["metadata"]["generation"],
-        "replicas": wanted,
-        "updatedReplicas": wanted,
-        "availableReplicas": wanted,
+        "replicas": desired,
+        "updatedReplicas": desired,
+        "availableReplicas": desired,
     }
 
 
@@ -58,9 +58,9 @@ def deployed(api, cluster):
     return deployment
 
 
-def rollout(cluster, said, settings=SETTINGS, **more):
+def rollout(cluster, reported, settings=SETTINGS, **more):
     patience = {"poll_s": 0.001, "grace_s": 0.01, "answer_s": 0.05} | more
-    return Rollout(cluster, settings, said.append, **patience)
+    return Rollout(cluster, settings, reported.append, **patience)
 
 
 def image(api):
@@ -72,36 +72,36 @@ def recover(api):
     api.steps["Deployment", NAME] = [available] * 100
 
 
-def test_what_is_available_and_answers_has_passed(api, cluster, said, deployed):
+def test_what_is_available_and_answers_has_passed(api, cluster, reported, deployed):
     api.script("Deployment", NAME, lambda _: None, lambda _: None, available)
-    assert rollout(cluster, said).finish() == ANSWER
+    assert rollout(cluster, reported).finish() == ANSWER
     assert api.the("Deployment", NAME)["metadata"]["annotations"][PASSED] == "h2"
-    assert said[-1] == f"{NAME}: 2 of 2 replicas updated, 2 available"
+    assert reported[-1] == f"{NAME}: 2 of 2 replicas updated, 2 available"
 
 
-def test_what_the_controller_has_not_seen_yet_is_not_rolled_out(api, cluster, said, deployed):
+def test_what_the_controller_has_not_seen_yet_is_not_rolled_out(api, cluster, reported, deployed):
     def stale(deployment):
         available(deployment)
         deployment["status"]["observedGeneration"] = deployment["metadata"]["generation"] - 1
 
     api.script("Deployment", NAME, stale, stale, stale, available)
-    rollout(cluster, said).finish()
+    rollout(cluster, reported).finish()
     assert not api.steps["Deployment", NAME]
 
 
-def test_endpoints_may_come_late(api, cluster, said, deployed):
+def test_endpoints_may_come_late(api, cluster, reported, deployed):
     available(deployed)
     api.fail("POST", "/proxy/answer", 503, "no endpoints available", times=2)
-    assert rollout(cluster, said, answer_s=10).finish() == ANSWER
+    assert rollout(cluster, reported, answer_s=10).finish() == ANSWER
 
 
 @pytest.mark.parametrize("wrong", [{"answer": "another"}, {"confidence": 2}])
-def test_a_wrong_answer_is_rolled_back(api, cluster, said, deployed, wrong):
+def test_a_wrong_answer_is_rolled_back(api, cluster, reported, deployed, wrong):
     available(deployed)
     api.answers["/answer"] = [ANSWER | wrong, ANSWER]
     recover(api)
     with pytest.raises(RolloutFailed, match="answers wrongly") as caught:
-        rollout(cluster, said).finish()
+        rollout(cluster, reported).finish()
     assert f"rolled back to revision 1, the last that passed, with {OLD_IMAGE}" in str(caught.value)
     assert image(api) == OLD_IMAGE
 
@@ -113,19 +113,19 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_what_the_controller_gives_up_is_rolled_back(api, cluster, said, deployed, failure):
+def test_what_the_controller_gives_up_is_rolled_back(api, cluster, reported, deployed, failure):
     api.script("Deployment", NAME, *[FAILURES[failure]] * 60, *[available] * 100)
     with pytest.raises(RolloutFailed) as caught:
-        rollout(cluster, said).finish()
-    told = str(caught.value)
-    assert told.startswith(f"Deployment {NAMESPACE}/{NAME} can't be rolled out: ")
-    assert {"deadline": "ProgressDeadlineExceeded: because", "quota": "exceeded quota: small"}[failure] in told
+        rollout(cluster, reported).finish()
+    message = str(caught.value)
+    assert message.startswith(f"Deployment {NAMESPACE}/{NAME} can't be rolled out: ")
+    assert {"deadline": "ProgressDeadlineExceeded: because", "quota": "exceeded quota: small"}[failure] in message
     assert image(api) == OLD_IMAGE
     assert "pod-template-hash" not in api.the("Deployment", NAME)["spec"]["template"]["metadata"]["labels"]
 
 
 @pytest.mark.parametrize("reason", ["ImagePullBackOff", "CrashLoopBackOff"])
-def test_pods_without_hope_are_rolled_back_with_their_log(api, cluster, said, deployed, reason):
+def test_pods_without_hope_are_rolled_back_with_their_log(api, cluster, reported, deployed, reason):
     state = {"waiting": {"reason": reason, "message": "back-off"}}
     api.put(
         "Pod",
@@ -138,12 +138,12 @@ def test_pods_without_hope_are_rolled_back_with_their_log(api, cluster, said, de
     api.logs[f"{NAME}-x", "service"] = [b"2026-01-01T00:00:00Z error: model.yaml is missing\n"]
     api.script("Deployment", NAME, *[lambda _: None] * 60, *[available] * 100)
     with pytest.raises(RolloutFailed, match=f"{reason}: back-off") as caught:
-        rollout(cluster, said).finish()
+        rollout(cluster, reported).finish()
     assert "error: model.yaml is missing" in str(caught.value)
     assert image(api) == OLD_IMAGE
 
 
-def test_pods_of_another_revision_are_no_obstacle(api, cluster, said, deployed):
+def test_pods_of_another_revision_are_no_obstacle(api, cluster, reported, deployed):
     api.put(
         "Pod",
         f"{NAME}-old",
@@ -153,95 +153,95 @@ def test_pods_of_another_revision_are_no_obstacle(api, cluster, said, deployed):
         status={"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]},
     )
     api.script("Deployment", NAME, *[lambda _: None] * 40, available)
-    assert rollout(cluster, said).finish() == ANSWER
+    assert rollout(cluster, reported).finish() == ANSWER
 
 
-def test_without_a_revision_that_passed_nothing_is_rolled_back(api, cluster, said, deployed):
+def test_without_a_revision_that_passed_nothing_is_rolled_back(api, cluster, reported, deployed):
     del deployed["metadata"]["annotations"][PASSED]
     api.script("Deployment", NAME, *[FAILURES["deadline"]] * 100)
     with pytest.raises(RolloutFailed, match="nothing to roll back to: no revision has passed before"):
-        rollout(cluster, said).finish()
+        rollout(cluster, reported).finish()
     assert image(api) == SETTINGS.serving_reference
 
 
-def test_a_revision_that_is_gone_is_said(api, cluster, said, deployed):
+def test_a_revision_that_is_gone_is_reported(api, cluster, reported, deployed):
     deployed["metadata"]["annotations"][PASSED] = "h9"
     api.script("Deployment", NAME, *[FAILURES["deadline"]] * 200)
     with pytest.raises(RolloutFailed, match="the revision that had passed is not on the cluster any more"):
-        rollout(cluster, said).finish()
+        rollout(cluster, reported).finish()
 
 
-def test_a_deployment_that_is_deleted_meanwhile_is_said(api, cluster, said, deployed):
+def test_a_deployment_that_is_deleted_meanwhile_is_reported(api, cluster, reported, deployed):
     api.script("Deployment", NAME, lambda _: None, lambda _: None, None)
     with pytest.raises(RolloutFailed, match="was it deleted meanwhile"):
-        rollout(cluster, said).finish()
+        rollout(cluster, reported).finish()
 
 
-def test_a_rollout_that_takes_too_long_says_how_far_it_is(api, cluster, said, deployed):
-    hasty = Rollout(cluster, SETTINGS.model_copy(update={"rollout_deadline_s": 0}), said.append, poll_s=0.001)
+def test_a_rollout_that_takes_too_long_says_how_far_it_is(api, cluster, reported, deployed):
+    hasty = Rollout(cluster, SETTINGS.model_copy(update={"rollout_deadline_s": 0}), reported.append, poll_s=0.001)
     with pytest.raises(RolloutFailed, match=r"is not rolled out after 0 s \(0 of 2 replicas updated"):
         hasty.wait()
 
 
-def test_a_drop_while_it_is_watched_is_no_failure(api, cluster, said, deployed):
+def test_a_drop_while_it_is_watched_is_no_failure(api, cluster, reported, deployed):
     api.fail("GET", f"/deployments/{NAME}", DROP, times=3)
     available(deployed)
-    assert rollout(cluster, said).finish() == ANSWER
+    assert rollout(cluster, reported).finish() == ANSWER
 
 
-def test_rolling_back_by_hand_goes_to_the_revision_before(api, cluster, said, deployed):
+def test_rolling_back_by_hand_goes_to_the_revision_before(api, cluster, reported, deployed):
     deployed["metadata"]["annotations"][PASSED] = "h2"
     recover(api)
-    assert rollout(cluster, said).roll_back() == OLD_IMAGE
+    assert rollout(cluster, reported).roll_back() == OLD_IMAGE
     assert image(api) == OLD_IMAGE
 
 
-def test_the_first_revision_has_nothing_before_it(api, cluster, said, deployed):
+def test_the_first_revision_has_nothing_before_it(api, cluster, reported, deployed):
     deployed["metadata"]["annotations"] = {REVISION: "2", PASSED: "h2"}
     del api.objects["ReplicaSet", NAMESPACE, f"{NAME}-1"]
     with pytest.raises(RolloutFailed, match="no other revision"):
-        rollout(cluster, said).roll_back()
+        rollout(cluster, reported).roll_back()
 
 
-def test_a_rollback_that_fails_is_said_too(api, cluster, said, deployed):
+def test_a_rollback_that_fails_is_reported_too(api, cluster, reported, deployed):
     api.script("Deployment", NAME, *[FAILURES["deadline"]] * 500)
     with pytest.raises(RolloutFailed, match=r"rolling back to the revision that had passed failed too: .*because"):
-        rollout(cluster, said).finish()
+        rollout(cluster, reported).finish()
 
 
-def test_what_fails_again_after_it_had_passed_is_left(api, cluster, said, deployed):
+def test_what_fails_again_after_it_had_passed_is_left(api, cluster, reported, deployed):
     deployed["metadata"]["annotations"][PASSED] = "h2"
     api.script("Deployment", NAME, *[FAILURES["deadline"]] * 100)
     with pytest.raises(RolloutFailed, match="this is the revision that had passed before"):
-        rollout(cluster, said).finish()
+        rollout(cluster, reported).finish()
 
 
 @pytest.mark.parametrize("replicas", [0, 1])
-def test_there_are_the_least_replicas_before_it_is_waited_for(api, cluster, said, deployed, replicas):
+def test_there_are_the_least_replicas_before_it_is_waited_for(api, cluster, reported, deployed, replicas):
     deployed["spec"]["replicas"] = replicas
     api.script("Deployment", NAME, *[lambda _: None] * 3, available)
-    assert rollout(cluster, said).finish() == ANSWER
+    assert rollout(cluster, reported).finish() == ANSWER
     assert api.the("Deployment", NAME)["spec"]["replicas"] == 2
-    assert said[0] == f"{NAME}: scaled from {replicas} to 2 replicas"
+    assert reported[0] == f"{NAME}: scaled from {replicas} to 2 replicas"
 
 
-def test_a_controller_that_does_nothing_is_named_while_it_is_waited_for(api, cluster, said, deployed):
+def test_a_controller_that_does_nothing_is_named_while_it_is_waited_for(api, cluster, reported, deployed):
     """The Deployment is changed, and its status stays that of the generation before."""
     available(deployed)
     deployed["metadata"]["annotations"] = {REVISION: "1", PASSED: "h1"}
     deployed["metadata"]["generation"] += 1
     with pytest.raises(RolloutFailed) as caught:
-        rollout(cluster, said, idle_s=0.01, settings=SETTINGS.model_copy(update={"rollout_deadline_s": 1})).finish()
+        rollout(cluster, reported, idle_s=0.01, settings=SETTINGS.model_copy(update={"rollout_deadline_s": 1})).finish()
     remedy = "check that kube-controller-manager runs (`kubectl -n kube-system get pods`)"
-    assert remedy in said[-1]
-    told = str(caught.value)
-    assert told.startswith(f"Deployment {NAMESPACE}/{NAME} is not rolled out after 1 s (2 of 2 replicas updated")
-    assert remedy in told
-    assert "nothing was rolled back: once the controller runs it rolls this out" in told
+    assert remedy in reported[-1]
+    message = str(caught.value)
+    assert message.startswith(f"Deployment {NAMESPACE}/{NAME} is not rolled out after 1 s (2 of 2 replicas updated")
+    assert remedy in message
+    assert "nothing was rolled back: once the controller runs it rolls this out" in message
 
 
-def test_a_controller_that_comes_back_is_waited_for(api, cluster, said, deployed):
+def test_a_controller_that_comes_back_is_waited_for(api, cluster, reported, deployed):
     api.script("Deployment", NAME, *[lambda _: None] * 60, available)
-    assert rollout(cluster, said, idle_s=0.001).finish() == ANSWER
-    assert any("kube-controller-manager" in line for line in said)
-    assert "kube-controller-manager" not in said[-1]
+    assert rollout(cluster, reported, idle_s=0.001).finish() == ANSWER
+    assert any("kube-controller-manager" in line for line in reported)
+    assert "kube-controller-manager" not in reported[-1]

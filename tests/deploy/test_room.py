@@ -15,13 +15,13 @@ from tests.deploy.test_rollout import ANSWER, NAME, NAMESPACE
 NEW = SETTINGS.model_copy(update={"digest": "sha256:" + "3" * 64})
 
 
-def start(api, cluster, wanted, capacity, **more):
+def start(api, cluster, desired, capacity, **more):
     """Run SETTINGS' image as far as it fits, passed; then apply NEW's."""
     api.answers["/answer"] = ANSWER
     apply(cluster, itertools.chain(*render.manifests(SETTINGS).values()), lambda _: None)
     deployment = api.the("Deployment", NAME)
     deployment["metadata"].setdefault("annotations", {})
-    deployment["spec"]["replicas"] = wanted
+    deployment["spec"]["replicas"] = desired
     control = Controller(api, NAMESPACE, capacity, **more)
     control.settle(deployment)
     deployment["metadata"]["annotations"][PASSED] = passed(api)
@@ -37,10 +37,10 @@ def passed(api):
     return newest["metadata"]["labels"]["pod-template-hash"]
 
 
-def rollout(cluster, said, settings=NEW, deadline_s=20, **more):
+def rollout(cluster, reported, settings=NEW, deadline_s=20, **more):
     hasty = settings.model_copy(update={"rollout_deadline_s": deadline_s})
     patience = {"poll_s": 0.0005, "grace_s": 0.05, "answer_s": 0.05, "settle_s": 0.02, "idle_s": 5} | more
-    return Rollout(cluster, hasty, said.append, **patience)
+    return Rollout(cluster, hasty, reported.append, **patience)
 
 
 def running(control):
@@ -51,36 +51,36 @@ def strategy(api):
     return api.the("Deployment", NAME)["spec"]["strategy"]["rollingUpdate"]
 
 
-@pytest.mark.parametrize(("wanted", "capacity", "kept"), [(10, 8, 6), (10, 3, 2), (3, 3, 2), (10, 10, 8), (4, 5, 4)])
-def test_a_rollout_goes_as_far_as_there_is_room(api, cluster, said, wanted, capacity, kept):
+@pytest.mark.parametrize(("desired", "capacity", "kept"), [(10, 8, 6), (10, 3, 2), (3, 3, 2), (10, 10, 8), (4, 5, 4)])
+def test_a_rollout_goes_as_far_as_there_is_room(api, cluster, reported, desired, capacity, kept):
     """A quarter of what is available leaves at a time, and min_replicas, 2, always stay."""
-    control = start(api, cluster, wanted, capacity)
-    assert rollout(cluster, said).finish() == ANSWER
+    control = start(api, cluster, desired, capacity)
+    assert rollout(cluster, reported).finish() == ANSWER
     assert running(control) == {NEW.serving_reference}
-    assert control.available() == min(wanted, capacity)
+    assert control.available() == min(desired, capacity)
     assert control.least == kept
     assert strategy(api) == {"maxSurge": 1, "maxUnavailable": 0}
-    named = any("fit on no node (0/1 nodes are available: 1 Insufficient cpu)" in line for line in said)
-    assert named == (capacity <= wanted)
-    if capacity < wanted:
-        assert "rolled out as far as there is room; add a node" in said[-1]
+    named = any("fit on no node (0/1 nodes are available: 1 Insufficient cpu)" in line for line in reported)
+    assert named == (capacity <= desired)
+    if capacity < desired:
+        assert "rolled out as far as there is room; add a node" in reported[-1]
 
 
-def test_at_the_least_replicas_none_leaves_and_the_remedy_is_said(api, cluster, said):
-    control = start(api, cluster, wanted=2, capacity=2)
+def test_at_the_least_replicas_none_leaves_and_the_remedy_is_reported(api, cluster, reported):
+    control = start(api, cluster, desired=2, capacity=2)
     with pytest.raises(RolloutFailed) as caught:
-        rollout(cluster, said, deadline_s=1).finish()
-    told = str(caught.value)
-    assert "1 new pod(s) fit on no node (0/1 nodes are available: 1 Insufficient cpu)" in told
-    assert "old pods make room only while more than min_replicas (2) are available; add a node, free one" in told
+        rollout(cluster, reported, deadline_s=1).finish()
+    message = str(caught.value)
+    assert "1 new pod(s) fit on no node (0/1 nodes are available: 1 Insufficient cpu)" in message
+    assert "old pods make room only while more than min_replicas (2) are available; add a node, free one" in message
     assert control.least == 2
-    assert any("min_replicas (2)" in line for line in said)  # long before it fails
+    assert any("min_replicas (2)" in line for line in reported)  # long before it fails
 
 
-def test_what_crashes_is_rolled_back_where_not_all_fit(api, cluster, said):
-    control = start(api, cluster, wanted=10, capacity=8, broken={NEW.serving_reference})
+def test_what_crashes_is_rolled_back_where_not_all_fit(api, cluster, reported):
+    control = start(api, cluster, desired=10, capacity=8, broken={NEW.serving_reference})
     with pytest.raises(RolloutFailed, match="CrashLoopBackOff") as caught:
-        rollout(cluster, said).finish()
+        rollout(cluster, reported).finish()
     assert "rolled back to revision" in str(caught.value)
     assert running(control) == {SETTINGS.serving_reference}
     assert control.available() == 8
@@ -88,29 +88,29 @@ def test_what_crashes_is_rolled_back_where_not_all_fit(api, cluster, said):
     assert strategy(api) == {"maxSurge": 1, "maxUnavailable": 0}
 
 
-def shrinking(api, cluster, said, wanted):
+def shrinking(api, cluster, reported, desired):
     """Roll out while the HPA wants fewer pods from the moment on when old ones leave."""
 
     def say(line):
-        said.append(line)
+        reported.append(line)
         if "old ones leave first" in line:
-            api.the("Deployment", NAME)["spec"]["replicas"] = wanted
+            api.the("Deployment", NAME)["spec"]["replicas"] = desired
 
     return Rollout(cluster, NEW, say, poll_s=0.0005, grace_s=0.05, answer_s=0.05, settle_s=0.02)
 
 
-@pytest.mark.parametrize(("capacity", "wanted"), [(8, 2), (8, 3), (4, 6)])
-def test_fewer_pods_that_are_wanted_meanwhile_stay_at_their_minimum(api, cluster, said, capacity, wanted):
-    control = start(api, cluster, wanted=10, capacity=capacity)
-    shrinking(api, cluster, said, wanted).finish()
+@pytest.mark.parametrize(("capacity", "desired"), [(8, 2), (8, 3), (4, 6)])
+def test_fewer_pods_that_are_wanted_meanwhile_stay_at_their_minimum(api, cluster, reported, capacity, desired):
+    control = start(api, cluster, desired=10, capacity=capacity)
+    shrinking(api, cluster, reported, desired).finish()
     assert running(control) == {NEW.serving_reference}
     assert control.least >= 2
 
 
-def test_what_was_meant_for_more_pods_is_taken_back(api, cluster, said):
+def test_what_was_meant_for_more_pods_is_taken_back(api, cluster, reported):
     """4 of 10 pods fit and 3 stay: 70 %. Of 3 pods that would leave 1, so that only a third may go."""
-    control = start(api, cluster, wanted=10, capacity=4)
-    shrinking(api, cluster, said, 3).finish()
+    control = start(api, cluster, desired=10, capacity=4)
+    shrinking(api, cluster, reported, 3).finish()
     assert running(control) == {NEW.serving_reference}
     assert control.strategies == [0, "70%", "33%", 0]
 
@@ -120,6 +120,6 @@ def test_a_quarter_leaves_and_the_minimum_stays(available, least, kept):
     assert room.available_floor(available, least) == kept
 
 
-@pytest.mark.parametrize(("wanted", "kept"), [(10, 6), (10, 2), (7, 4), (3, 2), (2, 2), (30, 11)])
-def test_the_percentage_keeps_as_many_as_it_is_meant_to(wanted, kept):
-    assert room.least_available(wanted, room.unavailable_percent(wanted, kept)) == kept
+@pytest.mark.parametrize(("desired", "kept"), [(10, 6), (10, 2), (7, 4), (3, 2), (2, 2), (30, 11)])
+def test_the_percentage_keeps_as_many_as_it_is_meant_to(desired, kept):
+    assert room.least_available(desired, room.unavailable_percent(desired, kept)) == kept

@@ -91,7 +91,7 @@ def test_a_digest_wins_over_the_tag(load):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
         ({"host": "Qna_Model"}, "host: expected a host name in lower case, such as"),
         ({"node_port": "5000"}, "node_port: expected greater than or equal to 30000"),
@@ -124,8 +124,8 @@ def test_a_digest_wins_over_the_tag(load):
         ({"kaniko_ca": "Trust"}, "kaniko_ca: "),
     ],
 )
-def test_a_wrong_setting_is_named(load, flags, said):
-    with pytest.raises(SettingsError, match=said) as caught:
+def test_a_wrong_setting_is_named(load, flags, expected):
+    with pytest.raises(SettingsError, match=expected) as caught:
         load(**flags)
     assert "secret@" not in str(caught.value)
     assert "^" not in str(caught.value)
@@ -146,9 +146,9 @@ def test_an_amount_of_a_file_may_be_a_number(load):
     assert (chosen.cpu_request, chosen.cpu_limit, chosen.memory_limit) == ("0.5", "2", "1000000000")
 
 
-@pytest.mark.parametrize(("file", "said"), [("- 1", "must hold a mapping"), ("{", "cannot be read")])
-def test_a_file_that_is_no_mapping_is_named(load, file, said):
-    with pytest.raises(SettingsError, match=said):
+@pytest.mark.parametrize(("file", "expected"), [("- 1", "must hold a mapping"), ("{", "cannot be read")])
+def test_a_file_that_is_no_mapping_is_named(load, file, expected):
+    with pytest.raises(SettingsError, match=expected):
         load(file)
 
 
@@ -160,7 +160,7 @@ def test_a_name_that_is_no_text_is_named(load):
 def test_the_command_renders_what_the_flags_say(capsys):
     assert main(["render", "--serving-namespace", "elsewhere", "--max-replicas", "3"]) == 0
     objects = list(yaml.safe_load_all(capsys.readouterr().out))
-    (scaler,) = (made for made in objects if made["kind"] == "HorizontalPodAutoscaler")
+    (scaler,) = (manifest for manifest in objects if manifest["kind"] == "HorizontalPodAutoscaler")
     assert (scaler["metadata"]["namespace"], scaler["spec"]["maxReplicas"]) == ("elsewhere", 3)
 
 
