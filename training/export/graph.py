@@ -15,7 +15,7 @@ import torch
 
 from training import data
 from training.export import narrowing, quantization
-from training.export.attention import FUSED
+from training.export.attention import ATTENTION
 from training.prepare import features
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ def quantize(full: Path, path: Path) -> None:
         )
 
 
-def full_precision(model: PreTrainedModel, path: Path, *, attention: str = FUSED) -> None:
+def full_precision(model: PreTrainedModel, path: Path) -> None:
     """Write the model as an ONNX graph with free sequence length, for one window at a time.
 
-    attention: a name in `training.export.attention`; a family that does not take part keeps its own.
+    The network attends as `attention.attend` does; a family that does not look attention up by name keeps its own.
     """
 
     class Logits(torch.nn.Module):
@@ -84,7 +84,7 @@ def full_precision(model: PreTrainedModel, path: Path, *, attention: str = FUSED
             super().__init__()
             self.model = copy.deepcopy(model)
             self.typed = getattr(model.config, "type_vocab_size", 0) > 1
-            self.model.set_attn_implementation(attention)
+            self.model.set_attn_implementation(ATTENTION)
 
         def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             types = {"token_type_ids": token_type_ids} if self.typed else {}

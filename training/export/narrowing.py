@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
-from training.export.attention import ATTENTION, PLAIN
+from training.export.attention import attend
 from training.prepare import features
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ class NarrowingModel(torch.nn.Module):
         super().__init__()
         self.model: Any = model
         self.config = model.config
-        self.attend = ATTENTION[PLAIN]
         self.parts = {layer: probe.parts for layer, probe in probes.items()}
         self.probes = torch.nn.ModuleDict({str(layer): probe.linear for layer, probe in probes.items()})
 
@@ -83,9 +82,8 @@ class NarrowingModel(torch.nn.Module):
         self.model.set_input_embeddings(table)
 
     def set_attn_implementation(self, name: str) -> None:
-        """Let all layers attend so, by a name in `ATTENTION`."""
+        """Choose the attention of the layers that do not narrow, by its name in transformers."""
         self.model.set_attn_implementation(name)
-        self.attend = ATTENTION[name]
 
     def forward(
         self,
@@ -124,7 +122,7 @@ class NarrowingModel(torch.nn.Module):
             heads = values.reshape(*values.shape[:2], own.num_attention_heads, own.attention_head_size)
             return heads.transpose(1, 2)
 
-        seen = self.attend(split(own.query(chosen)), split(own.key(states)), split(own.value(states))).flatten(2)
+        seen = attend(split(own.query(chosen)), split(own.key(states)), split(own.value(states))).flatten(2)
         attended = layer.attention.output(seen, chosen)
         return cast("torch.Tensor", layer.feed_forward_chunk(attended))
 

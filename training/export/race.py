@@ -18,7 +18,6 @@ from bento_service.reading.cpus import cpu_count
 from bento_service.reading.engines import Engine, Logits, OnnxEngine, TorchEngine
 from bento_service.reading.reader import Query, Reader, ReaderSettings
 from training.export import graph, narrowing
-from training.export.attention import PLAIN
 from training.measure.evaluate import predict, read
 from training.measure.metrics import summary
 from training.prepare import features
@@ -90,9 +89,9 @@ def _runners(model: PreTrainedModel, rows: list[dict[str, Any]], folder: Path) -
     yield Runner("torch float32", lambda: TorchEngine(model))
     names = ("full", "narrowed", "dynamic", "static", "prepared", "served")
     full, narrowed, dynamic, static, prepared, served = (folder / f"{name}.onnx" for name in names)
-    graph.full_precision(model, full, attention=PLAIN)  # other engines know no more
+    graph.full_precision(model, full)
     yield Runner("onnxruntime float32", lambda: OnnxEngine(full))
-    graph.full_precision(narrowing.narrow(model, rows), narrowed, attention=PLAIN)
+    graph.full_precision(narrowing.narrow(model, rows), narrowed)
     yield Runner("onnxruntime float32, narrowing", lambda: OnnxEngine(narrowed))
     graph.quantize(full, dynamic)
     yield Runner("onnxruntime dynamic int8, as it comes", lambda: OnnxEngine(dynamic))

@@ -6,7 +6,6 @@ from transformers import AutoModelForQuestionAnswering
 
 from bento_service.reading.engines import OnnxEngine, TorchEngine
 from training.export import graph, narrowing
-from training.export.attention import ATTENTION
 
 SIZES = {
     "vocab_size": 300,
@@ -78,11 +77,10 @@ def test_a_short_window_is_read_whole(model):
     np.testing.assert_allclose(found, whole, atol=1e-5)
 
 
-@pytest.mark.parametrize("attention", ATTENTION)
 @pytest.mark.parametrize("length", [2, 33, 150, 512])
-def test_the_exported_graph_narrows_at_every_length(model, tmp_path, length, attention):
+def test_the_exported_graph_narrows_at_every_length(model, tmp_path, length):
     narrowed = narrow(model)
-    graph.full_precision(narrowed, tmp_path / "model.onnx", attention=attention)
+    graph.full_precision(narrowed, tmp_path / "model.onnx")
     ids = np.random.default_rng(length).integers(5, 300, (1, length))
     inputs = ids, np.ones_like(ids), np.zeros_like(ids)
     served = OnnxEngine(tmp_path / "model.onnx", threads=1).run(*inputs)
