@@ -150,8 +150,13 @@ def _add_setting(group: Any, name: str, description: str | None, default: Any) -
     many = isinstance(words, list | tuple)
     shown = " ".join(words) if many else words
     flag = f"--{name.replace('_', '-')}"
-    extra: dict[str, Any] = {"nargs": "*"} if many else {}
-    group.add_argument(flag, dest=f"set_{name}", metavar=name.upper(), help=f"{description} [{shown}]", **extra)
+    kind: dict[str, Any] = {"metavar": name.upper()}
+    if isinstance(default, bool):
+        kind = {"action": argparse.BooleanOptionalAction}
+        shown = "yes" if default else "no"
+    elif many:
+        kind["nargs"] = "*"
+    group.add_argument(flag, dest=f"set_{name}", help=f"{description} [{shown}]", **kind)
 
 
 def _train(options: argparse.Namespace) -> None:

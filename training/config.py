@@ -96,6 +96,8 @@ class TrainSettings(BaseModel):
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout of the hidden states")
     seed: int = Field(17, ge=0, description="seeds Python, NumPy and torch before anything is drawn")
 
+    narrowing: bool = Field(True, description="let the last layers of the served graph process fewer tokens")
+
     max_length: int = Field(384, ge=32, le=512, description="tokens a window")
     doc_stride: int = Field(64, ge=0, description="overlap of neighbouring windows in tokens")
     max_answer_length: int = Field(30, gt=0, description="longest answer in tokens, in evaluation and serving alike")

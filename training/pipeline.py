@@ -76,12 +76,15 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     folder = settings.output_dir
     _write_checkpoint(model, base.folder, folder / CHECKPOINT)
     calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)
-    _write_served(model, base.folder, folder / SERVED, reader_settings, origin, calibration)
-    metrics, checks = _measure(settings, folder / SERVED, dev_examples, dev.readings)
+    served = folder / SERVED
+    served.mkdir(exist_ok=True)
+    export(model, served / artifact.GRAPH, calibration, narrowing=settings.narrowing)
+    _write_served(base.folder, served, reader_settings, origin)
+    metrics, checks = _measure(settings, served, dev_examples, dev.readings)
     metrics |= {"epochs": by_epoch, "gate": [str(check) for check in checks]}
-    _seal(folder / SERVED, metrics)
+    _seal(served, metrics)
     gate.judge(checks)
-    tag = store.save(settings.model_name, folder / SERVED, folder / CHECKPOINT, metrics, origin)
+    tag = store.save(settings.model_name, served, folder / CHECKPOINT, metrics, origin)
     finish(folder, tag)
     return tag
 
@@ -185,16 +188,8 @@ def _write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
             shutil.copyfile(base / name, folder / name)
 
 
-def _write_served(
-    model: PreTrainedModel,
-    base: Path,
-    folder: Path,
-    settings: ReaderSettings,
-    origin: dict[str, Any],
-    calibration: list[dict[str, Any]],
-) -> None:
-    folder.mkdir(exist_ok=True)
-    export(model, folder / artifact.GRAPH, calibration)
+def _write_served(base: Path, folder: Path, settings: ReaderSettings, origin: dict[str, Any]) -> None:
+    """Write what the served graph needs beside it: tokenizer, settings and provenance."""
     shutil.copyfile(base / artifact.TOKENIZER, folder / artifact.TOKENIZER)
     artifact.write_json(folder / artifact.READER, settings.model_dump())
     artifact.write_json(folder / artifact.PROVENANCE, origin)

@@ -72,6 +72,7 @@ def test_negatives_are_constructed_and_soft_labels_are_learnt(tmp_path, tiny_set
     reader = artifact.load(tiny_model).reader()
     labels.write(soft, {"model": "teacher:1"}, reader, data.load(["sample:train"]))
     flags = [*tiny_settings, "--negatives", "0.5", "--dev-data", "--dev-fraction", "0.05", "--labels", str(soft)]
+    flags += ["--no-narrowing"]
     done = training_command("train", *flags, "--output-dir", str(tmp_path / "run"), home=tmp_path)
     assert "INFO training.network.train: 32 questions have soft labels" in done.stderr
     served = tmp_path / "run" / "served"
@@ -82,6 +83,7 @@ def test_negatives_are_constructed_and_soft_labels_are_learnt(tmp_path, tiny_set
     assert provenance["data"]["questions"] > 32
     assert provenance["labels"]["teacher"] == {"model": "teacher:1"}
     assert provenance["settings"]["labels"] == "labels.jsonl"
+    assert provenance["settings"]["narrowing"] is False
     assert json.loads((served / "reader.json").read_text())["null_score_diff_threshold"] != 0
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from training import data
-from training.export import narrowing, quantization
+from training.export import quantization
 from training.export.attention import ATTENTION
+from training.export.narrowing import narrow
 from training.prepare import features
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ CALIBRATION_QUESTIONS = 64
 OUTPUTS = ("start_logits", "end_logits")
 
 
-def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the model as the int8 ONNX graph that is served. rows: some of `features.build`."""
-    int8(narrowing.narrow(model, rows), path, rows)
+def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]], *, narrowing: bool = True) -> None:
+    """Write the model as the int8 ONNX graph that is served.
+
+    rows: some of `features.build`. narrowing: let the last layers process fewer tokens, as `narrow` does.
+    """
+    int8(narrow(model, rows) if narrowing else model, path, rows)
 
 
 def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -87,7 +87,17 @@ def test_the_exported_graph_narrows_at_every_length(model, tmp_path, length):
     np.testing.assert_allclose(served, TorchEngine(narrowed).run(*inputs), atol=1e-4)
 
 
-def test_a_family_built_as_bert_is_narrows_too():
+def test_without_narrowing_the_graph_is_that_of_the_whole_network(model, tmp_path):
+    whole, exported, narrowed = (tmp_path / f"{name}.onnx" for name in ("whole", "exported", "narrowed"))
+    graph.int8(model, whole, ROWS[:16])
+    graph.export(model, exported, ROWS[:16], narrowing=False)
+    graph.export(model, narrowed, ROWS[:16])
+    expected, found, fewer = (OnnxEngine(path, threads=1).run(*arrays(ROWS[0])) for path in (whole, exported, narrowed))
+    np.testing.assert_array_equal(found, expected)
+    assert not np.allclose(fewer, expected, atol=1)
+
+
+def test_a_family_built_as_bert_narrows_too():
     model = model_of(transformers.RobertaConfig)
     narrowed = narrowing.narrow(model, UNTYPED)
     assert isinstance(narrowed, narrowing.NarrowingModel)
