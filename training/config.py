@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from training.errors import SettingsError
 
@@ -42,10 +43,10 @@ class GateSettings(BaseModel):
         return self.min_f1.get(source, self.min_f1.get("*", 0.0))
 
 
-class TrainSettings(BaseModel):
+class TrainSettings(BaseSettings):
     """Everything that decides what a run produces. Field descriptions are the flags' help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
     data: tuple[str, ...] = Field(
         ("sample:train",),
@@ -114,6 +115,18 @@ class TrainSettings(BaseModel):
             raise ValueError(f"doc_stride {self.doc_stride} must be at most half of max_length {self.max_length}")
         return self
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # pydantic-settings passes it
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the environment out: settings come from flags and from a file only."""
+        return (init_settings,)
+
     def to_yaml(self) -> str:
         """Return the settings as a YAML document that `load` reads back to an equal object."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
@@ -124,20 +137,24 @@ def load(path: Path | None, overrides: dict[str, Any]) -> TrainSettings:
 
     Raises SettingsError.
     """
-    values: Any = {}
-    if path is not None:
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise SettingsError(f"settings file {path} cannot be read: {error}") from error
-        if not isinstance(values, dict):
-            raise SettingsError(f"settings file {path} must hold a mapping of settings, not {type(values).__name__}")
+    content = {} if path is None else _read(path)
+    flags = {name: value for name, value in overrides.items() if name not in GateSettings.model_fields}
     gate = {name: value for name, value in overrides.items() if name in GateSettings.model_fields}
-    rest = {name: value for name, value in overrides.items() if name not in gate}
-    if gate and isinstance(values.get("gate", {}), dict):
-        rest["gate"] = {**values.get("gate", {}), **gate}
+    if gate and isinstance(content.get("gate", {}), dict):
+        flags["gate"] = gate
+    sources = InitSettingsSource(TrainSettings, flags), InitSettingsSource(TrainSettings, content)
     try:
-        return TrainSettings(**{**values, **rest})
+        return TrainSettings(_build_sources=(sources, {}))
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
         raise SettingsError("; ".join(lines)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"settings file {path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"settings file {path} must hold a mapping of settings, not {type(content).__name__}")
+    return content

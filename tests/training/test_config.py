@@ -11,6 +11,27 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
     assert (settings.epochs, settings.seed, settings.max_length) == (2, 7, 384)
 
 
+def test_the_gates_flags_join_the_gate_of_the_file(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("gate: {min_f1: {sample: 50}, max_f1_loss: 2}\n")
+    gate = config.load(path, {"min_f1": ["sample=60"], "min_served_ratio": "0.5"}).gate
+    assert gate == config.GateSettings(min_f1={"sample": 60}, max_f1_loss=2, min_served_ratio=0.5)
+
+
+def test_the_environment_is_not_read(monkeypatch):
+    monkeypatch.setenv("SEED", "5")
+    monkeypatch.setenv("EPOCHS", "5")
+    assert config.load(None, {}) == config.TrainSettings()
+    assert (config.TrainSettings().seed, config.TrainSettings().epochs) == (17, 1)
+
+
+def test_a_gate_of_the_file_that_is_no_mapping_is_named_with_flags_too(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("gate: 5\n")
+    with pytest.raises(SettingsError, match="gate: Input should be"):
+        config.load(path, {"max_f1_loss": "2"})
+
+
 def test_written_settings_read_back_equal(tmp_path):
     settings = config.load(None, {"data": ["a.json", "sample"], "dev_data": [], "learning_rate": "3e-4"})
     path = tmp_path / "settings.yaml"
@@ -34,11 +55,12 @@ def test_a_share_of_the_base_is_kept_unless_it_has_no_span_head(named, share):
         ("doc_stride: 200", "doc_stride 200 must be at most half of max_length 384"),
         ("- 1", "must hold a mapping"),
         ("a: [", "cannot be read"),
+        ("epochs: \xff", "cannot be read"),
     ],
 )
 def test_a_bad_setting_is_named(tmp_path, content, message):
     path = tmp_path / "settings.yaml"
-    path.write_text(content)
+    path.write_text(content, encoding="latin-1")
     with pytest.raises(SettingsError, match=message):
         config.load(path, {})
 
