@@ -83,12 +83,12 @@ def verify(folder: Path) -> None:
         if name not in expected:
             raise ArtifactError(f"stored model {folder}: {CHECKSUMS} does not list {name}; train it again")
         try:
-            found = _sha256(folder / name)
+            sha256 = _sha256(folder / name)
         except OSError as error:
             raise ArtifactError(f"stored model {folder}: {name} is missing or unreadable; train it again") from error
-        if found != expected[name]:
+        if sha256 != expected[name]:
             raise ArtifactError(
-                f"stored model {folder}: {name} has changed since it was stored (sha256 {found}, "
+                f"stored model {folder}: {name} has changed since it was stored (sha256 {sha256}, "
                 f"expected {expected[name]}); restore it or train again"
             )
 

@@ -66,9 +66,11 @@ def _add_learning(commands: Commands) -> None:
         "--if-changed",
         action=argparse.BooleanOptionalAction,
         default=False,
-        help="only if code, data, settings or versions have changed since the model in production, or the newest",
+        help="train only if code, data, settings or versions differ from the model in production, or the newest",
     )
-    train.add_argument("--keep", type=_count, metavar="N", help="then `prune` to the N newest models (all stay)")
+    train.add_argument(
+        "--keep", type=_count, metavar="N", help="then remove all but the N newest models (default: remove none)"
+    )
     train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
     _add_settings(train)
 
@@ -78,14 +80,16 @@ def _add_learning(commands: Commands) -> None:
     evaluate.add_argument("--data", nargs="+", default=["sample:dev"], help="sources, as for train (%(default)s)")
     evaluate.add_argument("--answerable", action="store_true", help="leave out questions that have no answer")
     evaluate.add_argument("--full-precision", action="store_true", help="the checkpoint instead of what is served")
-    evaluate.add_argument("--diagram", type=Path, metavar="PNG", help="draw confidence against the share that is right")
+    evaluate.add_argument("--diagram", type=Path, metavar="PNG", help="draw the reliability diagram")
 
-    label = commands.add_parser("label", help="let a stored model, the teacher, say how likely which answers are")
+    label = commands.add_parser(
+        "label", help="write soft labels: the answer probabilities of a stored model, the teacher"
+    )
     label.set_defaults(command=_label)
-    label.add_argument("tag", help="the teacher, a model in the store; best one that reads better than what it teaches")
+    label.add_argument("tag", help="the teacher, a model in the store with better F1 than the model to train")
     label.add_argument("--data", nargs="+", required=True, help="sources of the questions, as for train")
     label.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="label file; one that was begun goes on"
+        "--output", type=Path, required=True, metavar="FILE", help="label file; an unfinished one is continued"
     )
 
 
@@ -93,18 +97,22 @@ def _add_store(commands: Commands) -> None:
     listing = commands.add_parser("list", help="the stored models: tag, figures, data, date, stage; newest first")
     listing.set_defaults(command=_list)
     listing.add_argument("name", nargs="?", default="extractive-qa", help="name in the store (%(default)s)")
-    listing.add_argument("--json", action="store_true", help="all that is known of them, as JSON")
+    listing.add_argument("--json", action="store_true", help="print all details as JSON")
 
-    promote = commands.add_parser("promote", help="put a stored model into production: it is served from now on")
+    promote = commands.add_parser("promote", help="put a stored model into production, so that it is served")
     promote.set_defaults(command=_promote)
     promote.add_argument("tag", help="model in the store, as `list` shows it")
 
     prune = commands.add_parser("prune", help="remove old models, but never the one in production; prints their tags")
     prune.set_defaults(command=_prune)
     prune.add_argument("name", nargs="?", default="extractive-qa", help="name in the store (%(default)s)")
-    prune.add_argument("--keep", type=_count, default=5, metavar="N", help="so many of the newest stay (%(default)s)")
+    prune.add_argument(
+        "--keep", type=_count, default=5, metavar="N", help="number of newest models to keep (%(default)s)"
+    )
 
-    package = commands.add_parser("package", help="make a Bento of the model that would be served; prints its tag")
+    package = commands.add_parser(
+        "package", help="build a Bento with the model in production, or the newest; prints its tag"
+    )
     package.set_defaults(command=_package)
     package.add_argument("--context", type=Path, metavar="TAR_GZ", help="write the context of its image here too")
     package.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
@@ -112,14 +120,18 @@ def _add_store(commands: Commands) -> None:
 
 def _add_weights(commands: Commands) -> None:
     race = commands.add_parser(
-        "race", help="speed and F1 of a stored model on every engine at hand; Markdown on stdout"
+        "race", help="measure speed and F1 of a stored model on every installed engine; Markdown on stdout"
     )
     race.set_defaults(command=_race)
     race.add_argument("tag", nargs="?", default="extractive-qa:latest", help="model in the store (%(default)s)")
     race.add_argument("--data", nargs="+", default=["sample:dev"], help="sources of its questions (%(default)s)")
-    race.add_argument("--calibration", nargs="+", default=["sample:train"], help="sources to quantise by (%(default)s)")
+    race.add_argument(
+        "--calibration", nargs="+", default=["sample:train"], help="sources of calibration data for int8 (%(default)s)"
+    )
 
-    ship = commands.add_parser("ship", help="make finished runs' mean weights the ones `pretrained` starts from")
+    ship = commands.add_parser(
+        "ship", help="replace the shipped weights, base_model pretrained, by the mean of finished runs"
+    )
     ship.set_defaults(command=_ship)
     ship.add_argument(
         "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
@@ -134,7 +146,7 @@ def _count(text: str) -> int:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """Give every setting a flag; one that is not named on the command line leaves the file's value alone."""
+    """Add a flag for each setting; a flag that is not given leaves the value of the settings file."""
     group = parser.add_argument_group("settings (defaults in brackets)")
     defaults = config.TrainSettings()
     for name, field in config.TrainSettings.model_fields.items():
@@ -171,7 +183,7 @@ def _train(options: argparse.Namespace) -> None:
 
     tag = pipeline.run(settings, overwrite=options.overwrite, if_changed=options.if_changed)
     if tag is not None:
-        _say_tag(options, tag)
+        _print_tag(options, tag)
         if options.keep is not None:
             from training import store
 
@@ -264,10 +276,10 @@ def _promote(options: argparse.Namespace) -> None:
 def _package(options: argparse.Namespace) -> None:
     from training import package
 
-    _say_tag(options, package.build(options.context))
+    _print_tag(options, package.build(options.context))
 
 
-def _say_tag(options: argparse.Namespace, tag: str) -> None:
+def _print_tag(options: argparse.Namespace, tag: str) -> None:
     print(tag)
     if options.tag_file is not None:
         options.tag_file.write_text(tag, encoding="ascii")

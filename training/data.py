@@ -18,8 +18,8 @@ SAMPLE_FOLDER = Path(__file__).parent / "sample"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One annotator's answer; `start` counts code points: context[start:start + len(text)] == text."""
+class GoldAnswer:
+    """An annotator's answer; `start` counts code points: context[start:start + len(text)] == text."""
 
     text: str
     start: int
@@ -32,7 +32,7 @@ class Example:
     id: str
     question: str
     context: str
-    answers: tuple[Answer, ...]
+    answers: tuple[GoldAnswer, ...]
     title: str
     source: str
 
@@ -42,10 +42,10 @@ def load(sources: Iterable[str]) -> list[Example]:
 
     Raises DataError when a source cannot be read or an answer does not stand where the data says.
     """
-    return [example for source in sources for example in _load_one(source)]
+    return [example for source in sources for example in _load_source(source)]
 
 
-def _load_one(source: str) -> list[Example]:
+def _load_source(source: str) -> list[Example]:
     name, _, part = source.partition(":")
     if name == SAMPLE:
         if part not in ("", "train", "dev"):
@@ -76,7 +76,7 @@ def _walk(articles: list[dict[str, Any]], source: str) -> Iterator[Example]:
                 answers = (
                     ()
                     if qa.get("is_impossible")
-                    else tuple(Answer(answer["text"], answer["answer_start"]) for answer in qa["answers"])
+                    else tuple(GoldAnswer(answer["text"], answer["answer_start"]) for answer in qa["answers"])
                 )
                 yield Example(
                     str(qa["id"]), qa["question"], paragraph["context"], answers, article.get("title", ""), source
@@ -106,7 +106,7 @@ def from_rows(rows: Iterable[Any], source: str) -> list[Example]:
                 str(row["id"]),
                 row["question"],
                 row["context"],
-                tuple(map(Answer, row["answers"]["text"], row["answers"]["answer_start"])),
+                tuple(map(GoldAnswer, row["answers"]["text"], row["answers"]["answer_start"])),
                 row.get("title", ""),
                 source,
             )

@@ -1,7 +1,7 @@
 """What stops a training command. Each class carries the exit code of `python -m training`.
 
 TrainingError (1)
-├── SettingsError (2): a setting, flag or settings file that cannot be used
+├── TrainSettingsError (2): a setting, flag or settings file that cannot be used
 ├── DataError (3): a data source that cannot be read or does not hold what it must
 ├── BaseModelError (4): a base model that is missing or not the one that was named
 ├── OutputFolderError (5): an output folder that holds another run
@@ -18,7 +18,7 @@ class TrainingError(Exception):
     exit_code = 1
 
 
-class SettingsError(TrainingError):
+class TrainSettingsError(TrainingError):
     """A setting, flag or settings file cannot be used."""
 
     exit_code = 2

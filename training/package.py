@@ -22,7 +22,7 @@ def build(context: Path | None = None) -> str:
     import bentoml
     from bentoml.exceptions import BentoMLException
 
-    store.find("extractive-qa:latest")  # what is missing is said better here
+    store.find("extractive-qa:latest")  # its message for a missing model says what to do
     try:
         bento = bentoml.bentos.build_bentofile(BENTOFILE, build_ctx=str(ROOT))
         if context is not None:

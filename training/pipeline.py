@@ -14,7 +14,7 @@ from bento_service.reading.engines import TorchEngine
 from bento_service.reading.reader import Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
 from training import data, store
-from training.errors import SettingsError
+from training.errors import TrainSettingsError
 from training.export.graph import calibration_rows, export
 from training.measure import gate
 from training.measure.evaluate import Gain, Readings, evaluate, gain, predict, read
@@ -51,14 +51,14 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     train_examples, dev_examples = load_examples(settings)
     base = base_models.find(settings.base_model)
     origin = provenance(settings, base, train_examples, dev_examples)
-    if if_changed and (alike := _alike(settings.model_name, origin)) is not None:
-        return alike if process.is_main_process else None
+    if if_changed and (tag := _unchanged_model(settings.model_name, origin)) is not None:
+        return tag if process.is_main_process else None
     with process.main_process_first():
-        learnt = " ".join(origin[part]["sha256"] for part in ("data", "labels") if part in origin)
-        checkpoint = prepare_folder(settings, learnt, overwrite=overwrite and process.is_main_process)
+        data_sha256 = " ".join(origin[part]["sha256"] for part in ("data", "labels") if part in origin)
+        checkpoint = prepare_folder(settings, data_sha256, overwrite=overwrite and process.is_main_process)
     positions = base_models.max_positions(base.folder)
     if settings.max_length > positions:
-        raise SettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
+        raise TrainSettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
     reader_settings = ReaderSettings(
         max_length=settings.max_length,
         doc_stride=settings.doc_stride,
@@ -120,8 +120,8 @@ def load_examples(settings: TrainSettings) -> tuple[list[Example], list[Example]
     return examples + negatives.construct(examples, round(settings.negatives * answerable), settings.seed), dev_examples
 
 
-def _alike(name: str, origin: dict[str, Any]) -> str | None:
-    """Return the tag of the served or newest model if a run would only repeat it, and say why it would or not."""
+def _unchanged_model(name: str, origin: dict[str, Any]) -> str | None:
+    """Return the tag of the model in production, or the newest, if its inputs are those of this run; None otherwise."""
     for tag, folder in store.current(name):
         before = artifact.load(folder).provenance
         changed = changes(before, origin)
@@ -137,7 +137,7 @@ def _measure(
 ) -> tuple[dict[str, Any], list[gate.Check]]:
     """Fit the reader settings of the artifact, write them into it, and return its figures and the gate's checks.
 
-    Who trains on constructed negatives tunes "no answer" on as many constructed ones as the dev examples have answers.
+    If training uses constructed negatives, "no answer" is tuned on constructed dev examples too.
     """
     constructed = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
     reader = artifact.load(served).reader()

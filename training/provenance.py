@@ -1,4 +1,4 @@
-"""Where a model comes from: enough to make it again, and to tell whether a run would make another."""
+"""The provenance of a model: its inputs, so that it can be trained again and a change of them is detected."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _PIPELINE = Path(__file__).parent / "pipeline.py"
 
 def provenance(
     settings: TrainSettings,
-    base: base_models.BaseModel,
+    base: base_models.BaseCheckpoint,
     train_examples: list[Example],
     dev_examples: list[Example],
 ) -> dict[str, Any]:
-    """Say what a model comes from, which is known before it is made. File names only: folders are nobody's business."""
+    """Return all inputs of a training run. Files are named without their folders, which may be private."""
     name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
     origin: dict[str, Any] = {"name": name, "sha256": base.sha256}
     lineage: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def provenance(
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return what would make another model now, for a person; nothing when a run would only repeat the one before."""
+    """Return readable names of the inputs that differ between two provenances; empty when none does."""
     parts = ("base_model", "data", "dev_data", "labels", "code")
     changed = [part.replace("_", " ") for part in parts if before.get(part) != now.get(part)]
     for part in ("settings", "versions"):
@@ -74,21 +74,21 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def code(start: Path) -> str:
-    """Return the SHA-256 of what a module and all that it imports of this project say; comments say nothing."""
-    seen: dict[Path, str] = {}
-    waiting = [start]
-    while waiting:
-        path = waiting.pop()
-        if path not in seen:
+    """Return the SHA-256 over the syntax trees of a module and its imports in this project, without comments."""
+    trees: dict[Path, str] = {}
+    pending = [start]
+    while pending:
+        path = pending.pop()
+        if path not in trees:
             tree = ast.parse(path.read_bytes())
-            seen[path] = ast.dump(tree)
-            waiting += _imported(tree)
-    said = "".join(f"{path.relative_to(_ROOT).as_posix()}\n{seen[path]}\n" for path in sorted(seen))
-    return hashlib.sha256(said.encode()).hexdigest()
+            trees[path] = ast.dump(tree)
+            pending += _imported(tree)
+    source = "".join(f"{path.relative_to(_ROOT).as_posix()}\n{trees[path]}\n" for path in sorted(trees))
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def _imported(tree: ast.Module) -> Iterator[Path]:
-    """Find the modules of this project that a module imports, wherever in it."""
+    """Yield the files of this project that a module imports, also inside functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -98,7 +98,7 @@ def _imported(tree: ast.Module) -> Iterator[Path]:
             continue
         for name in names:
             path = _ROOT.joinpath(*name.split("."))
-            yield from (found for found in (path.with_suffix(".py"), path / "__init__.py") if found.is_file())
+            yield from (file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file())
 
 
 def _describe(examples: list[Example]) -> dict[str, Any]:
@@ -107,9 +107,9 @@ def _describe(examples: list[Example]) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """Return the commit this code stands at, "+changes" behind it when it was edited since; "" where nothing says.
+    """Return the commit of this code, with "+changes" when it was edited since; "" when it is unknown.
 
-    An image has no git; it is told by QNA_COMMIT.
+    An image has no git, and gets the commit as QNA_COMMIT.
     """
     here = Path(__file__).parent
     try:

@@ -28,8 +28,7 @@ def save(name: str, served: Path, checkpoint: Path, metrics: dict[str, Any], pro
     artifact.load(served)
     version = bentoml.Tag.from_str(name).make_new_version().version
     labels = {"task": "extractive-question-answering", "base_model": provenance["base_model"]["name"]}
-    # What a person wants to see of it; the rest is in its files. BentoML parses this, in Python, of every model of the
-    # store whenever a server starts: with all of metrics and provenance, that was a twelfth of the time to an answer.
+    # Only a summary: BentoML parses the metadata of every model of the store whenever a server starts.
     metadata = {"metrics": metrics["served"]["overall"], "data": provenance["data"]}
     checkpoint_tag, tag = f"{name}{CHECKPOINT_SUFFIX}:{version}", f"{name}:{version}"
     try:
@@ -78,12 +77,12 @@ def production(name: str) -> tuple[str, Path] | None:
 
 def current(name: str) -> list[tuple[str, Path]]:
     """Return full tag and folder of the model in production, and of the newest; fewer when there are fewer."""
-    found = {
+    models = {
         str(entry.tag): Path(entry.path)
         for entry in (model_store.production(name), *_newest_first(name)[:1])
         if entry is not None
     }
-    return list(found.items())
+    return list(models.items())
 
 
 def prune(name: str, keep: int) -> list[str]:
@@ -100,7 +99,7 @@ def prune(name: str, keep: int) -> list[str]:
         if in_production is not None and entry.tag == in_production.tag:
             continue
         try:
-            # The checkpoint goes first, and is worth nothing alone: what is killed here is finished by the next one.
+            # The checkpoint goes first: after an interruption here, the next prune removes the rest.
             with suppress(BentoMLException):
                 bentoml.models.delete(f"{name}{CHECKPOINT_SUFFIX}:{entry.tag.version}")
             bentoml.models.delete(entry.tag)
@@ -113,7 +112,7 @@ def prune(name: str, keep: int) -> list[str]:
 def promote(tag: str) -> str:
     """Make a stored model the one in production, in place of any other, and return its full tag. Raises StoreError.
 
-    It is verified first, with ArtifactError for a changed file: that is not put before users.
+    It is verified first. Raises ArtifactError for a changed file.
     """
     entry = _get(tag)
     artifact.load(Path(entry.path))
@@ -142,7 +141,7 @@ def entries(name: str) -> list[dict[str, Any]]:
 
 
 def _read(entry: bentoml.Model, name: str) -> dict[str, Any]:
-    """Return what a model's file says; nothing if it is damaged: whoever lists the models wants to see the others."""
+    """Return the content of a model's JSON file; empty if it is damaged, so that the other models are still listed."""
     try:
         content: dict[str, Any] = json.loads((Path(entry.path) / name).read_bytes())
     except (OSError, ValueError):

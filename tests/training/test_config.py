@@ -1,7 +1,7 @@
 import pytest
 
 from training import config
-from training.errors import SettingsError
+from training.errors import TrainSettingsError
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
@@ -28,7 +28,7 @@ def test_the_environment_is_not_read(monkeypatch):
 def test_a_gate_of_the_file_that_is_no_mapping_is_named_with_flags_too(tmp_path):
     path = tmp_path / "settings.yaml"
     path.write_text("gate: 5\n")
-    with pytest.raises(SettingsError, match="gate: Input should be"):
+    with pytest.raises(TrainSettingsError, match="gate: Input should be"):
         config.load(path, {"max_f1_loss": "2"})
 
 
@@ -61,10 +61,10 @@ def test_a_share_of_the_base_is_kept_unless_it_has_no_span_head(named, share):
 def test_a_bad_setting_is_named(tmp_path, content, message):
     path = tmp_path / "settings.yaml"
     path.write_text(content, encoding="latin-1")
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(TrainSettingsError, match=message):
         config.load(path, {})
 
 
 def test_a_missing_settings_file_is_named(tmp_path):
-    with pytest.raises(SettingsError, match=r"none\.yaml"):
+    with pytest.raises(TrainSettingsError, match=r"none\.yaml"):
         config.load(tmp_path / "none.yaml", {})

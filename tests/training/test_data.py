@@ -20,7 +20,7 @@ def test_v1_and_v2_files_load_with_every_annotators_answer(tmp_path):
     answers = [{"text": "1843", "answer_start": 16}, {"text": "in 1843", "answer_start": 13}]
     path = squad(tmp_path, [qa(answers=answers), qa(2, answers=[], is_impossible=True)])
     several, none = data.load([str(path)])
-    assert several.answers == (data.Answer("1843", 16), data.Answer("in 1843", 13))
+    assert several.answers == (data.GoldAnswer("1843", 16), data.GoldAnswer("in 1843", 13))
     assert (several.title, several.source, several.id) == ("T", "set", "1")
     assert none.answers == ()
 

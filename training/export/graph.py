@@ -55,7 +55,7 @@ def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> 
 def calibration_rows(
     examples: list[Example], tokenizer: TextTokenizer, settings: ReaderSettings, *, seed: int = 17
 ) -> list[dict[str, Any]]:
-    """Return windows of some questions, for the exporter to see how great the network's values get."""
+    """Return windows of some questions, on which quantisation and narrowing are calibrated."""
     chosen = data.draw(examples, CALIBRATION_QUESTIONS, seed)
     return features.build(chosen, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
 
@@ -82,7 +82,7 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
     """
 
     class Logits(torch.nn.Module):
-        """The network with plain tensors in and out; token types are dropped for models without them."""
+        """The network with tensors as input and output; token types are dropped for models without them."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -114,7 +114,7 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back the exporters' notes to their own developers."""
+    """Silence the warnings and logs of the exporters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)

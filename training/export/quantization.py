@@ -1,10 +1,10 @@
-"""A network rewritten so that int8 costs it next to nothing: the same function, of tensors that are easy to quantise.
+"""Rewrites a network for int8: the same function, of tensors that lose little precision when quantised.
 
-The scale of each linear layer's input channel is evened out with that of its weights (SmoothQuant,
-https://arxiv.org/abs/2211.10438, equation 4, with alpha 1/2), since a few channels are tens of times greater than the
-rest in every token. Then, where tokens still differ as much, the layer scales its input to at most 1 a token, and its
-output back: dynamic quantisation has one scale for all tokens, of which a few great ones would take the precision of
-all others. The word embeddings, half of the network, are int8 with a scale a word, and looked up so.
+SmoothQuant (https://arxiv.org/abs/2211.10438, equation 4, with alpha 1/2) balances the scale of each input channel of a
+linear layer with that of its weights, because a few channels are much greater than the rest in every token. Dynamic
+quantisation has one scale for all tokens of a window, so a few tokens with great values reduce the precision of all
+others. A layer with such outlier tokens divides each token by its greatest value, and multiplies its output back. The
+word embeddings are stored as int8, with a scale for each word.
 """
 
 from __future__ import annotations
@@ -25,37 +25,35 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-LEAST = 1e-5
-"""Stands for a scale of 0, which nothing can be divided by."""
-UNEVEN = 8
-"""How often the median token's greatest value goes into the greatest token's from which on tokens are scaled: then half
-of the tokens have at most four of int8's seven bits. Trained networks have 12 to 22 behind the activation of most
-layers, and 1 to 6 elsewhere."""
-UNEVENNESS_ROWS = 16
-"""Windows that show how uneven a layer's tokens are: it differs between layers, hardly between windows."""
+MIN_SCALE = 1e-5
+"""Replaces a scale of 0, by which nothing can be divided."""
+OUTLIER_RATIO = 8
+"""Greatest over median token maximum from which a layer scales its tokens; half would have at most 4 of 7 bits."""
+OUTLIER_ROWS = 16
+"""Windows on which a layer's outlier ratio is measured; it differs little between windows."""
 
 
 def prepare(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> PreTrainedModel:
     """Return a rewritten copy of the model, on the CPU.
 
-    rows: some of `features.build`, to see how great each channel and token of a layer's input gets.
+    rows: some of `features.build`, on which the maxima of channels and tokens are measured.
     """
     prepared: Any = copy.deepcopy(model)
     prepared.to("cpu", torch.float32).train(False)
-    for shared in _inputs(prepared, rows):
+    for shared in _shared_inputs(prepared, rows):
         layers = [prepared.get_submodule(name) for name in shared.layers]
-        weights = torch.stack([layer.weight.detach().abs().amax(0) for layer in layers]).amax(0)
-        scale = (shared.greatest.clamp(min=LEAST) / weights.clamp(min=LEAST)).sqrt()
+        weight_max = torch.stack([layer.weight.detach().abs().amax(0) for layer in layers]).amax(0)
+        scale = (shared.channel_max.clamp(min=MIN_SCALE) / weight_max.clamp(min=MIN_SCALE)).sqrt()
         for name, layer in zip(shared.layers, layers, strict=True):
             parent, _, leaf = name.rpartition(".")
-            setattr(prepared.get_submodule(parent), leaf, _EvenLinear(layer, scale))
-    _scale_uneven_tokens(prepared, rows[:UNEVENNESS_ROWS])
+            setattr(prepared.get_submodule(parent), leaf, SmoothedLinear(layer, scale))
+    _scale_outlier_tokens(prepared, rows[:OUTLIER_ROWS])
     prepared.set_input_embeddings(_Int8Embedding(prepared.get_input_embeddings()))
     return cast("PreTrainedModel", prepared)
 
 
-class _EvenLinear(torch.nn.Module):
-    """A linear layer whose matrix product sees evened channels and, where `scales_tokens`, tokens of equal scale."""
+class SmoothedLinear(torch.nn.Module):
+    """A linear layer with smoothed input channels and, where `scales_tokens`, a scale for each token."""
 
     inverse: torch.Tensor
     bias: torch.Tensor | None
@@ -69,22 +67,23 @@ class _EvenLinear(torch.nn.Module):
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the layer's output for values (batch, seq_len, in_features)."""
         values = values * self.inverse
         if self.scales_tokens:
-            greatest = values.abs().amax(-1, keepdim=True).clamp(min=LEAST)
-            product: torch.Tensor = self.product(values / greatest) * greatest
+            token_max = values.abs().amax(-1, keepdim=True).clamp(min=MIN_SCALE)
+            product: torch.Tensor = self.product(values / token_max) * token_max
         else:
             product = self.product(values)
         return product if self.bias is None else product + self.bias
 
-    def unevenness(self, values: torch.Tensor) -> float:
-        """Return how often the median token's greatest value goes into the greatest token's."""
-        greatest = (values * self.inverse).abs().amax(-1)
-        return float(greatest.max() / greatest.median().clamp(min=LEAST))
+    def outlier_ratio(self, values: torch.Tensor) -> float:
+        """Return the greatest token maximum over the median one, after smoothing."""
+        token_max = (values * self.inverse).abs().amax(-1)
+        return float(token_max.max() / token_max.median().clamp(min=MIN_SCALE))
 
 
 class _Int8Embedding(torch.nn.Module):
-    """A table of int8 rows with a scale each."""
+    """A table of int8 rows with a scale for each row."""
 
     rows: torch.Tensor
     scale: torch.Tensor
@@ -92,7 +91,7 @@ class _Int8Embedding(torch.nn.Module):
     def __init__(self, table: Any) -> None:
         super().__init__()
         weight = table.weight.detach()
-        scale = weight.abs().amax(1, keepdim=True).clamp(min=LEAST) / 127
+        scale = weight.abs().amax(1, keepdim=True).clamp(min=MIN_SCALE) / 127
         self.register_buffer("rows", (weight / scale).round().to(torch.int8))
         self.register_buffer("scale", scale)
 
@@ -102,59 +101,64 @@ class _Int8Embedding(torch.nn.Module):
 
 
 @dataclass
-class _Input:
-    """What several linear layers have in common: one input, with the greatest value of each of its channels."""
+class _SharedInput:
+    """An input that several linear layers share, with the greatest absolute value of each of its channels."""
 
     tensor: torch.Tensor | None
-    greatest: torch.Tensor
+    channel_max: torch.Tensor
     layers: list[str] = field(default_factory=list)
 
 
-def _inputs(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> list[_Input]:
-    """Return the inputs of all linear layers, over the rows."""
-    found: list[_Input] = []
-    of: dict[str, _Input] = {}
+def _shared_inputs(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> list[_SharedInput]:
+    """Return the inputs of all linear layers, measured over the rows."""
+    inputs: list[_SharedInput] = []
+    by_layer: dict[str, _SharedInput] = {}
 
-    def see(name: str, values: torch.Tensor) -> None:
-        if name not in of:
-            known = next((one for one in found if one.tensor is values), None)
-            if known is None:
-                known = _Input(values, values.new_zeros(values.shape[-1]))
-                found.append(known)
-            known.layers.append(name)
-            of[name] = known
-        of[name].greatest = torch.maximum(of[name].greatest, values.abs().flatten(0, -2).amax(0))
+    def record(name: str, values: torch.Tensor) -> None:
+        if name not in by_layer:
+            shared = next((candidate for candidate in inputs if candidate.tensor is values), None)
+            if shared is None:
+                shared = _SharedInput(values, values.new_zeros(values.shape[-1]))
+                inputs.append(shared)
+            shared.layers.append(name)
+            by_layer[name] = shared
+        shared = by_layer[name]
+        shared.channel_max = torch.maximum(shared.channel_max, values.abs().flatten(0, -2).amax(0))
 
     for row in rows:
-        _watch(model, row, torch.nn.Linear, see)
-        for one in found:
-            one.tensor = None  # kept until here: what is freed earlier may leave its place to another
-    return found
+        _run_with_hook(model, row, torch.nn.Linear, record)
+        for shared in inputs:
+            shared.tensor = None  # kept until here: a tensor that is freed earlier may leave its address to another
+    return inputs
 
 
-def _scale_uneven_tokens(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> None:
-    """Let the layers scale their tokens whose tokens differ much, in the mean over the rows."""
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, _EvenLinear)}
-    seen: dict[str, list[float]] = {name: [] for name in layers}
+def _scale_outlier_tokens(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> None:
+    """Let a layer scale its tokens where its mean outlier ratio over the rows is at least `OUTLIER_RATIO`."""
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, SmoothedLinear)}
+    ratios: dict[str, list[float]] = {name: [] for name in layers}
+
+    def record(name: str, values: torch.Tensor) -> None:
+        ratios[name].append(layers[name].outlier_ratio(values))
+
     for row in rows:
-        _watch(model, row, _EvenLinear, lambda name, values: seen[name].append(layers[name].unevenness(values)))
+        _run_with_hook(model, row, SmoothedLinear, record)
     for name, layer in layers.items():
-        layer.scales_tokens = sum(seen[name]) >= UNEVEN * len(seen[name])
+        layer.scales_tokens = sum(ratios[name]) >= OUTLIER_RATIO * len(ratios[name])
 
 
-def _watch(
+def _run_with_hook(
     model: PreTrainedModel,
     row: dict[str, Any],
     kind: type[torch.nn.Module],
-    see: Callable[[str, torch.Tensor], None],
+    hook: Callable[[str, torch.Tensor], None],
 ) -> None:
-    """Run the model over a row, and show `see` the name and the input of each module of that kind."""
-    hooks = [
-        module.register_forward_pre_hook(lambda _, arguments, name=name: see(name, arguments[0]))
+    """Run the model over a row, and call `hook` with the name and the input of each module of that kind."""
+    handles = [
+        module.register_forward_pre_hook(lambda _, arguments, name=name: hook(name, arguments[0]))
         for name, module in model.named_modules()
         if isinstance(module, kind)
     ]
     inputs = features.inputs(row)
     TorchEngine(model).run(inputs["input_ids"], np.ones_like(inputs["input_ids"]), inputs["token_type_ids"])
-    for hook in hooks:
-        hook.remove()
+    for handle in handles:
+        handle.remove()

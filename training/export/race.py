@@ -42,7 +42,7 @@ class Runner:
 
 @dataclass(frozen=True)
 class Row:
-    """What came of a runner. rate: questions a second; same: share of answers that full precision gives too."""
+    """The result of a runner. rate: questions a second; same: share of answers that full precision gives too."""
 
     name: str
     rate: float
@@ -138,8 +138,8 @@ class _OpenVinoEngine:
         self._model = openvino.Core().compile_model(path, "CPU", settings)
 
     def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids, *, alone: bool = False) -> Logits:  # noqa: ARG002  # no padding, and a thread a call
-        found = self._model.create_infer_request().infer({"input_ids": input_ids, "token_type_ids": token_type_ids})
-        return found["start_logits"], found["end_logits"]
+        outputs = self._model.create_infer_request().infer({"input_ids": input_ids, "token_type_ids": token_type_ids})
+        return outputs["start_logits"], outputs["end_logits"]
 
 
 def _quantize_static(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -149,10 +149,10 @@ def _quantize_static(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -> 
         """The calibration windows, one after the other."""
 
         def __init__(self) -> None:
-            self._left = iter(rows)
+            self._rows = iter(rows)
 
         def get_next(self) -> dict[str, Ids] | None:
-            row = next(self._left, None)
+            row = next(self._rows, None)
             return None if row is None else features.inputs(row)
 
     quantize_static(

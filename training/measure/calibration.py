@@ -1,4 +1,4 @@
-"""How true a model's confidence and its "no answer" are. Pure and numpy-only."""
+"""Calibration of a model's confidence and quality of its "no answer" decision. Pure and numpy-only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Flags = NDArray[np.bool_]
 
 
 def confidence(confidences: Floats, right: Flags) -> dict[str, Any]:
-    """Return what confidence is worth: its calibration error, the bins behind it, and right answers by coverage.
+    """Return the calibration error of the confidences, its bins, and the share of right answers by coverage.
 
     confidences: shape (n,), 0 to 1. right: shape (n,).
     """
@@ -39,20 +39,20 @@ def calibration_error(confidences: Floats, right: Flags) -> float:
 
 def reliability(confidences: Floats, right: Flags) -> list[dict[str, float]]:
     """Return mean confidence, share right and number of answers of every bin that has any, by confidence."""
-    of = np.minimum((confidences * BINS).astype(int), BINS - 1)
+    bin_numbers = np.minimum((confidences * BINS).astype(int), BINS - 1)
     return [
         {
-            "confidence": round(float(confidences[of == i].mean()), 4),
-            "right": round(float(right[of == i].mean()), 4),
-            "total": int((of == i).sum()),
+            "confidence": round(float(confidences[bin_numbers == i].mean()), 4),
+            "right": round(float(right[bin_numbers == i].mean()), 4),
+            "total": int((bin_numbers == i).sum()),
         }
         for i in range(BINS)
-        if (of == i).any()
+        if (bin_numbers == i).any()
     ]
 
 
 def coverage(confidences: Floats, right: Flags) -> list[dict[str, float]]:
-    """Say for every tenth of the answers, most confident first, which share is right, and the least confidence."""
+    """Return the share of right answers and the least confidence among the most confident 10 %, 20 %, ... 100 %."""
     order = np.argsort(-confidences, kind="stable")
     rows = []
     for tenths in range(1, 11):
@@ -68,20 +68,20 @@ def coverage(confidences: Floats, right: Flags) -> list[dict[str, float]]:
 
 
 def no_answer(differences: Floats, refused: Flags, impossible: Flags) -> dict[str, float]:
-    """Return how well "no answer" is told: ROC AUC of the null score, and the percentage decided right on either side.
+    """Return the ROC AUC of the null score, and the accuracy in percent on answerable and unanswerable questions.
 
-    differences: null score minus best span's score, shape (n,). refused: what was said. impossible: what was true; some
-    must be. What takes both kinds of question is left out where there is one kind only.
+    differences: null score minus best span's score, shape (n,). refused: "no answer" was predicted. impossible: the
+    question is unanswerable; at least one is. Figures that need both kinds of question are left out if there is one.
     """
-    worth = {"NoAns_accuracy": round(float(100 * refused[impossible].mean()), 3)}
+    report = {"NoAns_accuracy": round(float(100 * refused[impossible].mean()), 3)}
     if not impossible.all():
-        worth["HasAns_accuracy"] = round(float(100 * (~refused)[~impossible].mean()), 3)
-        worth["roc_auc"] = round(roc_auc(differences, impossible), 4)
-    return worth
+        report["HasAns_accuracy"] = round(float(100 * (~refused)[~impossible].mean()), 3)
+        report["roc_auc"] = round(roc_auc(differences, impossible), 4)
+    return report
 
 
 def roc_auc(scores: Floats, positive: Flags) -> float:
-    """Return the chance that a positive scores above a negative, ties counting half (Mann-Whitney U); some are each."""
+    """Return the chance that a positive scores above a negative (Mann-Whitney U). Ties count half; both must occur."""
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     positives = int(positive.sum())
@@ -90,7 +90,7 @@ def roc_auc(scores: Floats, positive: Flags) -> float:
 
 
 def log_losses(confidences: Floats, right: Flags) -> Floats:
-    """Return each answer's negative log-likelihood of what came true; least in the mean at the chance of it."""
+    """Return each answer's log loss: the negative log-likelihood of it being right or wrong, as it was."""
     likelihood = np.where(right, confidences, 1 - confidences)
     losses: Floats = -np.log(np.maximum(likelihood, 1e-6))
     return losses
@@ -100,17 +100,17 @@ def best_temperature(losses: dict[float, Floats]) -> float:
     """Return the temperature nearest to 1 whose log loss is within one standard error of the least.
 
     losses: of every answer, shape (n,), by temperature. The rule is that of Breiman et al. 1984 (Classification and
-    Regression Trees, 3.4.3): what few answers seem to say of the temperature is often chance, and untrue elsewhere.
+    Regression Trees, 3.4.3): the best temperature on few answers is often chance.
     """
     least = min(losses.values(), key=np.mean)
     excess = {temperature: own - least for temperature, own in losses.items()}
     # On the right: the standard error of the sum on the left, were its expectation 0.
-    level = [temperature for temperature, more in excess.items() if more.sum() <= np.sqrt((more**2).sum())]
-    return min(level, key=lambda temperature: abs(np.log(temperature)))
+    within_error = [temperature for temperature, more in excess.items() if more.sum() <= np.sqrt((more**2).sum())]
+    return min(within_error, key=lambda temperature: abs(np.log(temperature)))
 
 
 def best_threshold(differences: Floats, f1: Floats, impossible: Flags) -> float:
-    """Return the threshold of the null score difference, above which to say "no answer", with the best mean F1.
+    """Return the null score difference threshold with the best mean F1; "no answer" is predicted above it.
 
     f1: of the best span, shape (n,); an impossible question counts 1 when it is refused. Between the two neighbours
     that it separates, the threshold stands in the middle. Source: `find_best_thresh` of SQuAD 2.0's evaluation script.

@@ -1,4 +1,4 @@
-"""What a model is worth on any data source, through the very reader that serves `/answer`."""
+"""Evaluates a model on any data source, through the reader that serves `/answer`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ RIGHT = 0.5
 
 
 Readings = list[tuple[Example, Reading]]
-"""Each example with what the engine says of it: all that is left to do is arithmetic, under any reader settings.
+"""Each example with the logits of its windows, to be decoded under any reader settings.
 
-The queries in them force an answer; `predict` allows "no answer" where it is asked to.
+The queries force an answer; `predict` allows "no answer" on request.
 """
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of an example, and its exact match and F1."""
+    """A model's answer to an example, and its exact match and F1."""
 
     example: Example
     answer: Answer
@@ -49,7 +49,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Gain:
-    """What one model's F1 is on average above another's on the same questions; all in points.
+    """The mean difference of two models' F1 on the same questions, in points.
 
     standard_error: of the mean of the questions' differences. over: the other's F1.
     """

@@ -1,4 +1,4 @@
-"""The reader settings that make a model's word true: temperature and null threshold, fitted to held-out readings."""
+"""Fits the temperature and the null threshold of the reader settings to held-out readings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bento_service.reading.reader import ReaderSettings
 
 FLATTER, SHARPER = np.geomspace(1, 4, 17)[1:], np.geomspace(1, 0.5, 9)[1:]
-"""Temperatures above and below 1, 9 % apart: finer steps change the calibration error by less than its own noise."""
+"""Temperatures above and below 1, 9 % apart; finer steps are within the noise of the calibration error."""
 
 
 def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
@@ -60,8 +60,8 @@ def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibra
 def calibration_errors(readings: Readings, settings: ReaderSettings) -> dict[str, float]:
     """Return the expected calibration error on the answerable questions "before" and "after" fitting; {} without any.
 
-    After: each half under the settings fitted to the other one, so that it is the error on questions which the
-    temperature has not seen, and no question goes unused. Questions on one context are in the same half.
+    "after" evaluates each half under the settings fitted to the other half, so that no question is evaluated under a
+    temperature that was fitted to it. Questions on the same context are in the same half.
     """
     halves: tuple[Readings, Readings] = ([], [])
     for example, reading in readings:

@@ -1,4 +1,4 @@
-"""The gate before the store: what a candidate must reach, and how far it is from it."""
+"""The gate before the store: the checks that a candidate must pass, and by how much it misses them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Check:
 
     @property
     def missed_by(self) -> float:
-        """How far the figure is on the wrong side of the bound, beyond chance; not above 0 when it is not."""
+        """Distance to the bound, beyond chance; positive when the figure is on the wrong side."""
         missed = self.bound - self.observed if self.at_least else self.observed - self.bound
         return missed - self.chance
 
@@ -76,8 +76,8 @@ def checks(
         )
 
 
-def judge(made: list[Check]) -> None:
+def judge(results: list[Check]) -> None:
     """Raise GateError, which names every check that failed, unless all passed."""
-    failed = [str(check) for check in made if not check.passed]
+    failed = [str(check) for check in results if not check.passed]
     if failed:
         raise GateError(f"the model is not good enough to be stored: {'; '.join(failed)}")

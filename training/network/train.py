@@ -28,7 +28,7 @@ from training.prepare.labels import key
 if TYPE_CHECKING:
     from training.config import TrainSettings
     from training.data import Example
-    from training.network.base import BaseModel
+    from training.network.base import BaseCheckpoint
     from training.prepare.labels import Label
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 class SpanTrainer(Trainer):
-    """A Trainer whose loss knows targets that are shared among tokens, and whose evaluation is `measure(model)`."""
+    """A Trainer with soft targets in its loss, which evaluates by calling `measure(model)`."""
 
     def __init__(self, *, measure: Measure, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -74,7 +74,7 @@ class SpanTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,  # noqa: ARG002  # the Trainer passes it
     ) -> Any:
-        """Cross entropy between the targets and what is predicted, mean of start and end."""
+        """Return the cross entropy between targets and logits, mean of start and end."""
         targets = [inputs.pop("start_targets"), inputs.pop("end_targets")]
         outputs = model(**inputs)
         padding = inputs["attention_mask"] == 0
@@ -120,7 +120,7 @@ def prepare_folder(settings: TrainSettings, data_sha256: str, *, overwrite: bool
 
 
 def _is_of_run(written: Path, settings: TrainSettings, data_sha256: str) -> bool:
-    """Say whether a settings file is that of the same run; the gate may differ, since the training doesn't see it."""
+    """Return whether a settings file is that of the same run; the gate may differ, since training does not use it."""
     try:
         text = written.read_text(encoding="utf-8")
         values = yaml.safe_load(text)
@@ -135,7 +135,7 @@ def _data_line(data_sha256: str) -> str:
 
 
 def is_finished(folder: Path) -> bool:
-    """Say whether the run in this folder has ended in the store."""
+    """Return whether the model of the run in this folder was stored."""
     return (folder / TAG_FILE).is_file()
 
 
@@ -148,7 +148,7 @@ def finish(folder: Path, tag: str) -> None:
 
 def fine_tune(
     settings: TrainSettings,
-    base: BaseModel,
+    base: BaseCheckpoint,
     tokenizer: TextTokenizer,
     examples: list[Example],
     measure: Measure,
@@ -158,7 +158,7 @@ def fine_tune(
 ) -> tuple[PreTrainedModel, list[dict[str, float]]]:
     """Fine-tune the base model on the examples and the soft labels of them, with its own tokenizer.
 
-    `measure` is called after every epoch, at the end too, with what the run would result in if it ended there. Returns
+    `measure` is called after every epoch with the network that the run would return if it ended there. Returns
     the network, and a row an epoch: epoch, mean training loss, dev exact match and F1 in percent.
     """
     keep_freed_memory()
@@ -201,8 +201,7 @@ def fine_tune(
 def keep_freed_memory() -> None:
     """Have glibc keep what this process frees, for its next tensors; elsewhere do nothing.
 
-    By default it gives great blocks back at once, and the kernel clears every page of the next ones anew: an update of
-    the default model takes 1.2 times as long.
+    By default glibc returns large blocks to the kernel at once, which clears every page of the next ones.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -212,7 +211,7 @@ def keep_freed_memory() -> None:
 
 
 def multiplies_bf16() -> bool:
-    """Say whether the device that trains multiplies bfloat16 itself, in less than half of float32's time."""
+    """Return whether the training device has instructions that multiply bfloat16."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     features = torch.cpu.get_capabilities()
@@ -278,10 +277,10 @@ def _with_adapter(model: PreTrainedModel, settings: TrainSettings) -> Any:
 
 
 def _result(model: Any, start: Mapping[str, torch.Tensor], share: float) -> PreTrainedModel:
-    """Return the plain network that a run results in; what it trains on stays as it is.
+    """Return the network that a run results in, as a copy.
 
-    An adapter is folded into the weights it adapts, and `share` of every weight is the start's. Between the two,
-    networks read better than either, on other texts most of all: https://arxiv.org/abs/2109.01903
+    An adapter is merged into the weights. Each weight is the average of the fine-tuned one and the start's, which has
+    the weight `share` (https://arxiv.org/abs/2109.01903).
     """
     # Without the Trainer's bfloat16, which would be measured and exported with it.
     result = extract_model_from_parallel(copy.deepcopy(model), keep_fp32_wrapper=False)

@@ -13,13 +13,13 @@ from bento_service.errors import QuestionTooLong
 from bento_service.reading.spans import FloatArray
 from bento_service.reading.tokenization import TextTokenizer
 from bento_service.reading.windows import Window, slide
-from training.data import Answer, Example
+from training.data import Example, GoldAnswer
 from training.prepare.labels import Label, Shares, key
 
 logger = logging.getLogger(__name__)
 
 INPUTS = ("input_ids", "token_type_ids")
-"""What of a row a network reads."""
+"""The parts of a row that are a network's inputs."""
 NO_ANSWER = 0
 """The token position that means "no answer here"."""
 
@@ -65,14 +65,14 @@ def build(
     return rows
 
 
-def _row(window: Window, answers: tuple[Answer, ...], label: Label | None, label_weight: float) -> dict[str, Any]:
+def _row(window: Window, answers: tuple[GoldAnswer, ...], label: Label | None, label_weight: float) -> dict[str, Any]:
     spans = [token_span(window, answer) for answer in answers] or [(NO_ANSWER, NO_ANSWER)]
     targets = np.zeros((2, len(window)), dtype=np.float32)
     for start, end in spans:
         targets[0, start] += 1 / len(spans)
         targets[1, end] += 1 / len(spans)
     if label is not None:
-        soft = np.stack([_placed(window, label.starts, 0), _placed(window, label.ends, 1)])
+        soft = np.stack([_soft_targets(window, label.starts, 0), _soft_targets(window, label.ends, 1)])
         targets = (1 - label_weight) * targets + label_weight * soft
     return {
         "input_ids": window.input_ids.tolist(),
@@ -83,14 +83,14 @@ def _row(window: Window, answers: tuple[Answer, ...], label: Label | None, label
     }
 
 
-def token_span(window: Window, answer: Answer) -> tuple[int, int]:
+def token_span(window: Window, answer: GoldAnswer) -> tuple[int, int]:
     """Return the first and the last token (inclusive) that cover the answer, (0, 0) when the window cuts it."""
     starts, ends = window.offsets.T
     answer_end = answer.start + len(answer.text)
-    hit = np.flatnonzero((starts < answer_end) & (ends > answer.start))
-    if not len(hit):
+    covered = np.flatnonzero((starts < answer_end) & (ends > answer.start))
+    if not len(covered):
         return 0, 0
-    first, last = int(hit[0]), int(hit[-1])
+    first, last = int(covered[0]), int(covered[-1])
     # Text before the first token that is no token itself (a space, a removed mark) cuts nothing, except at the
     # window's edge, where it may have been a token of the neighbour.
     cut_before = first == 0 and starts[first] > answer.start
@@ -98,17 +98,17 @@ def token_span(window: Window, answer: Answer) -> tuple[int, int]:
     return (0, 0) if cut_before or cut_behind else (window.first_position + first, window.first_position + last)
 
 
-def _placed(window: Window, shares: Shares, side: int) -> FloatArray:
-    """Put one side of a label (0 start, 1 end) on a window's tokens: (seq_len,); the rest has its answer elsewhere."""
+def _soft_targets(window: Window, shares: Shares, side: int) -> FloatArray:
+    """Return one side of a label (0 start, 1 end) as targets of a window: (seq_len,); the rest is at NO_ANSWER."""
     starts, ends = window.offsets.T
     targets = np.zeros(len(window), dtype=np.float32)
     for position, share in shares:
-        held = np.flatnonzero((starts <= position - side) & (position - side < ends))
-        targets[window.first_position + held[:1]] += share
+        tokens = np.flatnonzero((starts <= position - side) & (position - side < ends))
+        targets[window.first_position + tokens[:1]] += share
     targets[NO_ANSWER] = max(0.0, 1 - targets.sum())  # rounded shares can add up to just above 1
     return targets
 
 
 def inputs(row: Mapping[str, Any]) -> dict[str, NDArray[np.int64]]:
-    """Return what a network reads of a row of `build`, as a batch of one: (1, seq_len) each."""
+    """Return a network's inputs from a row of `build`, as a batch of one: (1, seq_len) each."""
     return {name: np.array([row[name]], dtype=np.int64) for name in INPUTS}

@@ -1,8 +1,8 @@
-"""Soft labels: where a teacher, a stored model that reads better, sees the answers of the training questions.
+"""Soft labels: the probabilities that a teacher, a better stored model, gives to the answers of training questions.
 
-A network that learns a teacher's probabilities beside the annotators' spans learns more of each question (knowledge
-distillation, https://arxiv.org/abs/1503.02531). They are kept in code points, so that teacher and student may split
-text into tokens as they like. In the file: a line about the teacher, then one a question, as JSON.
+A student learns them beside the annotators' spans (knowledge distillation, https://arxiv.org/abs/1503.02531). Positions
+are code points, so that teacher and student may have different tokenizers. The file has one JSON object a line: first
+the teacher, then a label for each question.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from training.data import Example
 from training.errors import DataError
 from training.measure.evaluate import BATCH, read
 
-LEAST = 0.002
-"""Probabilities below this are left out: thousands of them have next to no share."""
+MIN_PROBABILITY = 0.002
+"""Least probability that is stored; the many smaller ones add up to little."""
 
 Parsed = TypeVar("Parsed")
 
@@ -34,9 +34,9 @@ Shares = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True)
 class Label:
-    """Where one question's answer starts and where it ends (behind its last code point), as the teacher sees it.
+    """The teacher's probabilities of the start and the end (behind the last code point) of a question's answer.
 
-    What is missing to 1 on either side is the probability that there is no answer.
+    The rest to 1 on either side is the probability that there is no answer.
     """
 
     starts: Shares
@@ -44,18 +44,18 @@ class Label:
 
 
 def key(example: Example) -> str:
-    """Return what a label is found by: a hash of question and context."""
+    """Return the key of an example's label: a hash of question and context."""
     text = f"{example.question}\0{example.context}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def teacher(path: Path) -> dict[str, Any]:
-    """Return what a label file says of its teacher. Raises DataError when it is no such file."""
+    """Return the description of the teacher in a label file. Raises DataError when it is no label file."""
     return _read(path, lambda lines: dict(json.loads(next(lines))["teacher"]))
 
 
 def load(path: Path) -> dict[str, Label]:
-    """Return the labels of a file by key. Raises DataError when it is no such file."""
+    """Return the labels of a file by key. Raises DataError when it is no label file."""
 
     def labels(lines: Iterator[str]) -> dict[str, Label]:
         next(lines)
@@ -82,16 +82,16 @@ def _shares(pairs: list[list[float]]) -> Shares:
 
 
 def write(path: Path, teacher: dict[str, Any], reader: Reader, examples: list[Example]) -> None:
-    """Label the examples, some at a time; started again with the same teacher, it goes on where it was stopped.
+    """Label the examples in batches; a file of the same teacher is continued.
 
-    teacher: what tells this teacher from others. Raises DataError when the file is of another one.
+    teacher: its description, which identifies it. Raises DataError when the file is of another teacher.
     """
-    known = _resume(path, teacher)
-    waiting = list({key(example): example for example in examples if key(example) not in known}.values())
-    with path.open("a", encoding="utf-8") as file, tqdm(total=len(waiting), desc="label", unit="question") as bar:
-        for first in range(0, len(waiting), BATCH):
-            batch = read(reader, waiting[first : first + BATCH])
-            # What is too long for the teacher's window was read as nothing.
+    labelled = _resume(path, teacher)
+    unlabelled = list({key(example): example for example in examples if key(example) not in labelled}.values())
+    with path.open("a", encoding="utf-8") as file, tqdm(total=len(unlabelled), desc="label", unit="question") as bar:
+        for first in range(0, len(unlabelled), BATCH):
+            batch = read(reader, unlabelled[first : first + BATCH])
+            # A question that is too long for the teacher's window was read with an empty context.
             read_whole = [(example, reading) for example, reading in batch if reading.query.context == example.context]
             file.writelines(_line(example, label(reading)) for example, reading in read_whole)
             file.flush()
@@ -99,7 +99,7 @@ def write(path: Path, teacher: dict[str, Any], reader: Reader, examples: list[Ex
 
 
 def _resume(path: Path, teacher: dict[str, Any]) -> set[str]:
-    """Begin the file, or cut off what a kill left of its last line; return the keys that it holds."""
+    """Start the file, or remove an incomplete last line of an interrupted run; return the keys in it."""
     head = json.dumps({"teacher": teacher})
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     if lines and lines[0].rstrip() != head:
@@ -115,7 +115,7 @@ def _line(example: Example, label: Label) -> str:
 
 
 def label(reading: Reading) -> Label:
-    """Return what a reading says of its question: a softmax over all tokens of the context and "no answer", each side.
+    """Return the label of a reading: for each side, a softmax over all tokens of the context and "no answer".
 
     As in decoding, a token in the overlap of two windows counts in one of them, and the null score is the least.
     """
@@ -128,7 +128,7 @@ def label(reading: Reading) -> Label:
             positions.append(window.offsets[first:last, side])
         weights = np.exp(np.concatenate(scores) - max(part.max(initial=-np.inf) for part in scores))
         shares = (weights / weights.sum())[1:]
-        kept = np.flatnonzero(shares >= LEAST)
+        kept = np.flatnonzero(shares >= MIN_PROBABILITY)
         places = np.concatenate(positions)[kept]
         sides.append(tuple(zip(places.tolist(), shares[kept].astype(float).round(4).tolist(), strict=True)))
     return Label(*sides)

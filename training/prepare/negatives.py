@@ -1,8 +1,8 @@
-"""Questions without an answer, constructed from questions that have one, to learn and to tune "no answer" on.
+"""Constructs unanswerable questions from answerable ones, to train and to tune "no answer" on.
 
-Three kinds, in turn. "elsewhere": the question with the passage of the same source that shares most of its words, but
-not its answer. "removed": its passage without the sentences that hold an answer. "changed": its passage, but asked
-about another name or number, one that the passage does not hold (the entity swap of SQuAD 2.0's annotators,
+There are three kinds, in turn. "elsewhere" pairs the question with the most similar passage of the same source that
+lacks the answer. "removed" cuts the sentences that contain an answer out of the passage. "changed" replaces a name or
+number of the question by one that the passage lacks (the entity swap of SQuAD 2.0's annotators,
 https://arxiv.org/abs/1806.03822, table 2).
 """
 
@@ -21,14 +21,14 @@ from training.measure.metrics import normalise
 _SENTENCE = re.compile(r"\S.*?(?:[.!?]+[\"')\]]*(?=\s|$)|\n+|$)", re.DOTALL)
 _NAME = re.compile(r"(?<=[^.?!\s]\s)[A-Z][\w'-]+(?:\s[A-Z][\w'-]+)*")
 _NUMBER = re.compile(r"\b\d[\d,.]*\b")
-_LEAST_CHARACTERS = 40
-"""A passage with less than this left is not worth a question."""
+_MIN_CHARACTERS = 40
+"""A passage shorter than this (characters) gets no question."""
 
 
 def construct(examples: list[Example], count: int, seed: int) -> list[Example]:
-    """Return up to `count` unanswerable questions made of the answerable ones among the examples, drawn by the seed.
+    """Return up to `count` unanswerable questions, constructed from answerable examples that the seed draws.
 
-    Fewer when too few questions can be used: an answer's text must not stand in the passage of its new question.
+    There are fewer when too few questions can be used: the new passage must not contain an answer of the question.
     """
     draw = random.Random(seed)  # noqa: S311  # no secret
     answerable = [example for example in examples if example.answers]
@@ -39,28 +39,28 @@ def construct(examples: list[Example], count: int, seed: int) -> list[Example]:
         ("changed", passages.changed),
     ]
     draw.shuffle(answerable)
-    made: list[Example] = []
+    constructed: list[Example] = []
     for example in answerable:
-        if len(made) >= count:
+        if len(constructed) >= count:
             break
-        turn = len(made) % len(kinds)
+        turn = len(constructed) % len(kinds)
         for name, kind in kinds[turn:] + kinds[:turn]:
             negative = kind(example, draw)
             if negative is not None:
-                made.append(replace(negative, id=f"{example.id}-{name}", answers=()))
+                constructed.append(replace(negative, id=f"{example.id}-{name}", answers=()))
                 break
-    return made
+    return constructed
 
 
 def without_answer(example: Example) -> Example | None:
-    """Cut the sentences that hold or touch an answer out of the passage; None when an answer stands elsewhere too."""
+    """Remove the sentences that overlap an answer; None when an answer also occurs in another sentence."""
     kept = [
-        found.group()
-        for found in _SENTENCE.finditer(example.context)
-        if all(found.end() <= a.start or found.start() >= a.start + len(a.text) for a in example.answers)
+        sentence.group()
+        for sentence in _SENTENCE.finditer(example.context)
+        if all(sentence.end() <= a.start or sentence.start() >= a.start + len(a.text) for a in example.answers)
     ]
-    context = " ".join(sentence.strip() for sentence in kept)
-    if len(context) < _LEAST_CHARACTERS or _holds(context, example):
+    context = " ".join(text.strip() for text in kept)
+    if len(context) < _MIN_CHARACTERS or _contains_answer(context, example):
         return None
     return replace(example, context=context)
 
@@ -70,46 +70,46 @@ class _Passages:
 
     def __init__(self, examples: list[Example]) -> None:
         self._contexts: dict[str, list[str]] = defaultdict(list)
-        self._holders: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        self._passages_by_word: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._entities: dict[tuple[str, str], list[str]] = defaultdict(list)
         for source, context in dict.fromkeys((e.source, e.context) for e in examples):
             number = len(self._contexts[source])
             self._contexts[source].append(context)
             for word in set(normalise(context).split()):
-                self._holders[source][word].add(number)
+                self._passages_by_word[source][word].add(number)
             for kind, pattern in (("name", _NAME), ("number", _NUMBER)):
                 self._entities[source, kind] += pattern.findall(context)
 
     def elsewhere(self, example: Example) -> Example | None:
-        """Ask the question of the most similar other passage without its answer: words in common, rare ones most."""
-        contexts, holders = self._contexts[example.source], self._holders[example.source]
+        """Pair the question with the passage that shares most rare words with it and lacks its answer."""
+        contexts, passages_by_word = self._contexts[example.source], self._passages_by_word[example.source]
         weights: Counter[int] = Counter()
         for word in set(normalise(example.question).split()):
-            rarity = math.log(len(contexts) / len(holders[word])) if holders.get(word) else 0
+            rarity = math.log(len(contexts) / len(passages_by_word[word])) if passages_by_word.get(word) else 0
             if rarity > math.log(2):  # in less than half of the passages
-                for number in holders[word]:
+                for number in passages_by_word[word]:
                     weights[number] += rarity  # type: ignore[assignment]  # Counter adds floats as well
         ranked = sorted(weights, key=lambda number: (-weights[number], number))
         for number in ranked[:10]:
-            if contexts[number] != example.context and not _holds(contexts[number], example):
+            if contexts[number] != example.context and not _contains_answer(contexts[number], example):
                 return replace(example, context=contexts[number])
         return None
 
     def changed(self, example: Example, draw: random.Random) -> Example | None:
-        """Put another name or number of the source in the place of one in the question."""
+        """Replace a name or number of the question by another one of the source."""
         for kind, pattern in (("number", _NUMBER), ("name", _NAME)):
-            found = list(pattern.finditer(example.question))
-            if not found:
+            matches = list(pattern.finditer(example.question))
+            if not matches:
                 continue
-            chosen = draw.choice(found)
+            replaced = draw.choice(matches)
             others = self._entities[example.source, kind]
             for other in draw.sample(others, k=min(8, len(others))):
                 if normalise(other) not in normalise(example.context) and other not in example.question:
-                    question = example.question[: chosen.start()] + other + example.question[chosen.end() :]
+                    question = example.question[: replaced.start()] + other + example.question[replaced.end() :]
                     return replace(example, question=question)
         return None
 
 
-def _holds(context: str, example: Example) -> bool:
+def _contains_answer(context: str, example: Example) -> bool:
     text = f" {normalise(context)} "
     return any(f" {normalise(answer.text)} " in text for answer in example.answers)

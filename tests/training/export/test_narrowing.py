@@ -51,7 +51,7 @@ def best(logits):
 
 def test_the_best_start_and_end_are_those_of_the_whole_network(model):
     narrowed = narrow(model)
-    assert all(parts <= narrowing.WORTHWHILE for parts in narrowed.parts.values())
+    assert all(parts <= narrowing.MAX_PARTS for parts in narrowed.parts.values())
     for row in ROWS[16:]:
         assert best(TorchEngine(narrowed).run(*arrays(row))) == best(TorchEngine(model).run(*arrays(row)))
 
@@ -60,18 +60,18 @@ def test_what_is_left_out_cannot_be_the_answer_and_no_answer_is_never_left_out(m
     narrowed, row = narrow(model), ROWS[0]
     found, whole = (TorchEngine(network).run(*arrays(row)) for network in (narrowed, model))
     size = len(row["input_ids"])
-    going_on = size
+    kept = size
     for parts in narrowed.parts.values():
-        going_on = min(going_on, narrowing.LEAST + going_on * parts // narrowing.PARTS)
+        kept = min(kept, narrowing.MIN_KEPT + kept * parts // narrowing.PARTS)
     for side, full in zip(found, whole, strict=True):
-        left_out = side[0] < side.max() - narrowing.UNREAD / 2
-        assert left_out.sum() == size - going_on
+        left_out = side[0] < side.max() - narrowing.PRUNED_PENALTY / 2
+        assert left_out.sum() == size - kept
         assert not left_out[0]
         np.testing.assert_allclose(side[0][~left_out], full[0][~left_out], atol=0.2)
 
 
 def test_a_short_window_is_read_whole(model):
-    row = {name: ids[: narrowing.LEAST] for name, ids in ROWS[0].items()}
+    row = {name: ids[: narrowing.MIN_KEPT] for name, ids in ROWS[0].items()}
     narrowed = narrow(model)
     found, whole = (TorchEngine(network).run(*arrays(row)) for network in (narrowed, model))
     np.testing.assert_allclose(found, whole, atol=1e-5)
@@ -118,8 +118,8 @@ def test_a_network_that_decides_in_its_last_layer_is_left_as_it_is(model):
     assert type(narrowed) is type(model)
 
 
-def test_a_layer_needs_the_tokens_that_the_guess_puts_before_the_best_ones():
-    # Ranked by their greater guess: token 0, 3, 1, 2. The best start is token 3, the best end token 1: half go on.
-    guess = torch.tensor([[5.0, 0.0], [1.0, 2.0], [0.0, 1.0], [3.0, 3.0]])
+def test_a_layer_needs_the_tokens_that_the_probe_ranks_before_the_best_ones():
+    # Ranked by their greater prediction: token 0, 3, 1, 2. The best start is token 3, the best end token 1: half go on.
+    prediction = torch.tensor([[5.0, 0.0], [1.0, 2.0], [0.0, 1.0], [3.0, 3.0]])
     logits = torch.tensor([[0.0, 0.0], [1.0, 9.0], [0.0, 0.0], [4.0, 2.0]])
-    assert narrowing._needed(guess, logits) == 2 / 4
+    assert narrowing.required_share(prediction, logits) == 2 / 4

@@ -9,6 +9,7 @@ from transformers import AutoModelForQuestionAnswering
 
 from bento_service.reading.engines import OnnxEngine, TorchEngine
 from training.export import graph, quantization
+from training.prepare import features
 
 TOKENS = np.random.default_rng(5).integers(5, 300, (12, 24))
 ROWS = [{"input_ids": ids.tolist(), "token_type_ids": [0] * 8 + [1] * 16} for ids in TOKENS]
@@ -55,10 +56,11 @@ def test_int8_errs_less_than_a_third_of_plain_quantisation(model, tmp_path):
 def test_only_a_layer_whose_tokens_differ_much_scales_them(tiny_base):
     model = AutoModelForQuestionAnswering.from_pretrained(tiny_base).eval()
     layer = model.bert.encoder.layer[0]
-    seen: dict[str, torch.Tensor] = {}
-    quantization._watch(model, ROWS[0], type(layer.intermediate), lambda _, values: seen.update(values=values[0]))
+    inputs: list[torch.Tensor] = []
+    layer.intermediate.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0][0]))
+    model(**{name: torch.from_numpy(ids) for name, ids in features.inputs(ROWS[0]).items()})
     with torch.no_grad():  # a feature that answers to one token of the first window alone
-        token = seen["values"][5]
+        token = inputs[0][5]
         layer.intermediate.dense.weight[0] = 1e4 * token
         layer.intermediate.dense.bias[0] = -1e4 * 0.9 * token @ token
     prepared = quantization.prepare(model, ROWS[:1])
@@ -66,17 +68,21 @@ def test_only_a_layer_whose_tokens_differ_much_scales_them(tiny_base):
     assert scaling == ["bert.encoder.layer.0.output.dense"]
 
 
-def test_unevenness_is_the_greatest_over_the_median_token():
-    layer = quantization._EvenLinear(torch.nn.Linear(2, 2), torch.tensor([1.0, 2.0]))
-    # Evened, the tokens' greatest values are 1, 2 and 12 / 2 = 6.
-    assert layer.unevenness(torch.tensor([[1.0, 0.0], [-2.0, 2.0], [3.0, 12.0]])) == 3
+def test_the_outlier_ratio_is_the_greatest_over_the_median_token():
+    layer = quantization.SmoothedLinear(torch.nn.Linear(2, 2), torch.tensor([1.0, 2.0]))
+    # Smoothed, the tokens' greatest values are 1, 2 and 12 / 2 = 6.
+    assert layer.outlier_ratio(torch.tensor([[1.0, 0.0], [-2.0, 2.0], [3.0, 12.0]])) == 3
 
 
 def test_layers_that_share_an_input_share_its_scaling(model):
-    groups = [one.layers for one in quantization._inputs(model, ROWS[:1])]
-    query, key, value = (f"bert.encoder.layer.0.attention.self.{name}" for name in ("query", "key", "value"))
-    assert [query, key, value] in groups
-    assert len(groups) == 4 * model.config.num_hidden_layers + 1
+    prepared = quantization.prepare(model, ROWS[:1])
+    layers = {name: part for name, part in prepared.named_modules() if isinstance(part, quantization.SmoothedLinear)}
+    assert len(layers) == 6 * model.config.num_hidden_layers + 1
+    attention = "bert.encoder.layer.0.attention.self"
+    query, key, value = (layers[f"{attention}.{name}"].inverse for name in ("query", "key", "value"))
+    assert torch.equal(query, key)
+    assert torch.equal(key, value)
+    assert not torch.equal(query, layers["bert.encoder.layer.0.attention.output.dense"].inverse)
 
 
 def test_the_word_embeddings_are_stored_as_int8(model, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.readings import SETTINGS, reading
-from training.data import Answer, Example
+from training.data import Example, GoldAnswer
 from training.measure.evaluate import Gain, evaluate, gain, predict, read, table
 
 
@@ -52,7 +52,7 @@ def test_a_question_that_is_too_long_counts_as_unanswered(tiny_model):
 
     reader = artifact.load(tiny_model).reader()
     long, short = (
-        Example(str(i), question, "because of it", (Answer("because of it", 0),), "t", "s")
+        Example(str(i), question, "because of it", (GoldAnswer("because of it", 0),), "t", "s")
         for i, question in enumerate(("why " * 400, "why?"))
     )
     assert [bool(reading.logits[0][0].size > 3) for _, reading in read(reader, [long, short])] == [False, True]

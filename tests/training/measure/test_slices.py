@@ -1,20 +1,21 @@
 import pytest
 
-from bento_service.reading.reader import Answer as Said
-from training.data import Answer, Example
+from bento_service.reading.reader import Answer
+from training.data import Example, GoldAnswer
 from training.measure.evaluate import Prediction
 from training.measure.metrics import Scored
 from training.measure.slices import answer_length, context_length, misses, question_kind, slices
 
 
 def example(question="Who?", answers=("x",), context="x" * 10, number=0):
-    return Example(str(number), question, context, tuple(Answer(a, 0) for a in answers), "t", "s")
+    return Example(str(number), question, context, tuple(GoldAnswer(a, 0) for a in answers), "t", "s")
 
 
 def prediction(number, confidence, f1, **values):
     e = example(number=number, **values)
-    said = Said("said", confidence, 0, 4)
-    return Prediction(e, said, Scored(e.id, e.source, bool(e.answers), float(f1 == 1), f1), 0.0)
+    return Prediction(
+        e, Answer("said", confidence, 0, 4), Scored(e.id, e.source, bool(e.answers), float(f1 == 1), f1), 0.0
+    )
 
 
 @pytest.mark.parametrize(

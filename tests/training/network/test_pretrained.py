@@ -25,14 +25,14 @@ def run(tmp_path, tiny_base, tiny_model):
     return tmp_path
 
 
-def headless(found: base.BaseModel, tmp_path) -> base.BaseModel:
+def headless(found: base.BaseCheckpoint, tmp_path) -> base.BaseCheckpoint:
     """The base as sentence encoders ship it: without the span head and the prefix."""
     folder = tmp_path / "headless"
     folder.mkdir()
     tensors = load_file(found.folder / "model.safetensors")
     stripped = {k.removeprefix("bert."): v for k, v in tensors.items() if k.startswith("bert.")}
     save_file(stripped, folder / "model.safetensors")
-    return base.BaseModel("minilm", folder, found.sha256)
+    return base.BaseCheckpoint("minilm", folder, found.sha256)
 
 
 def test_shipped_weights_hold_what_changed_and_make_the_same_model(run, tiny_base, tmp_path):

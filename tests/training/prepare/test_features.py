@@ -3,7 +3,7 @@ import pytest
 
 from bento_service.reading.tokenization import TextTokenizer
 from training import data
-from training.data import Answer, Example
+from training.data import Example, GoldAnswer
 from training.network.train import collate
 from training.prepare import features
 from training.prepare.labels import Label, key
@@ -15,7 +15,7 @@ def tokenizer(tokenizer_file):
 
 
 def rows_of(tokenizer, context, *answers, max_length=384, doc_stride=128):
-    found = tuple(Answer(text, context.index(text)) for text in answers)
+    found = tuple(GoldAnswer(text, context.index(text)) for text in answers)
     example = Example("1", "Who?", context, found, "T", "s")
     return features.build([example], tokenizer, max_length=max_length, doc_stride=doc_stride)
 
@@ -90,7 +90,7 @@ def test_rows_are_padded_to_the_longest():
 def test_a_label_leaves_the_annotators_their_share_of_the_targets(tokenizer):
     # [CLS] who ? [SEP] ada love ##lace wrote it [SEP]
     context = "Ada Lovelace wrote it"
-    example = Example("1", "Who?", context, (Answer("Ada Lovelace", 0),), "T", "s")
+    example = Example("1", "Who?", context, (GoldAnswer("Ada Lovelace", 0),), "T", "s")
     # Inside "Lovelace": another tokenizer may cut it in three. The fifth that is missing is "no answer".
     label = Label(starts=((0, 0.5), (8, 0.25)), ends=((12, 0.8), (17, 0.2)))
     (row,) = features.build(

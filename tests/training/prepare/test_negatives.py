@@ -1,12 +1,12 @@
 import pytest
 
-from training.data import Answer, Example
+from training.data import Example, GoldAnswer
 from training.measure.metrics import normalise
 from training.prepare.negatives import construct, without_answer
 
 
 def example(question, context, *answers, number=0, source="s"):
-    found = tuple(Answer(text, context.index(text)) for text in answers)
+    found = tuple(GoldAnswer(text, context.index(text)) for text in answers)
     return Example(str(number), question, context, found, "title", source)
 
 
