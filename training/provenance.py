@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from training.data import Example
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "onnx", "onnxruntime", "bentoml", "numpy")
-_ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent
 _PIPELINE = Path(__file__).parent / "pipeline.py"
 
 
@@ -83,7 +83,7 @@ def code(start: Path) -> str:
             tree = ast.parse(path.read_bytes())
             trees[path] = ast.dump(tree)
             pending += _imported(tree)
-    source = "".join(f"{path.relative_to(_ROOT).as_posix()}\n{trees[path]}\n" for path in sorted(trees))
+    source = "".join(f"{path.relative_to(ROOT).as_posix()}\n{trees[path]}\n" for path in sorted(trees))
     return hashlib.sha256(source.encode()).hexdigest()
 
 
@@ -97,7 +97,7 @@ def _imported(tree: ast.Module) -> Iterator[Path]:
         else:
             continue
         for name in names:
-            path = _ROOT.joinpath(*name.split("."))
+            path = ROOT.joinpath(*name.split("."))
             yield from (file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file())
 
 

@@ -40,7 +40,7 @@ def test_code_is_what_the_modules_that_training_imports_say(tmp_path, monkeypatc
     start.write_text("import json\n\ndef run():\n    from training import used\n    return used\n")
     used.write_text("X = 1\n")
     unused.write_text("Y = 1\n")
-    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     first = provenance.code(start)
     used.write_text("# a comment\nX = 1\n")
     unused.write_text("Y = 2\n")

@@ -1,5 +1,6 @@
 """The real `python -m training` on a tiny random model."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -165,7 +166,8 @@ def kill_after_first_checkpoint(words, home, folder):
         while not list(folder.glob("checkpoint-*/trainer_state.json")):
             assert process.poll() is None, "training ended before its first checkpoint"
             assert time.monotonic() < deadline
-            time.sleep(0.05)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
         process.kill()
 
 
