@@ -3,7 +3,9 @@
     ServiceError (500)
     ├── InvalidRequest (422)
     │   ├── EmptyText (400)
-    │   └── MalformedJson
+    │   ├── MalformedJson
+    │   ├── UnusableArgument: of the pipeline, also a ValueError
+    │   └── UnusableWindow
     ├── NotFound (404)
     ├── MethodNotAllowed (405)
     ├── TooLarge (413)
@@ -57,6 +59,14 @@ class MalformedJson(InvalidRequest):
     """The body is not JSON in UTF-8."""
 
     error = "malformed_json"
+
+
+class UnusableArgument(InvalidRequest, ValueError):
+    """An argument of the pipeline is missing, unknown or out of range; a ValueError, as it was in transformers."""
+
+
+class UnusableWindow(InvalidRequest):
+    """The windows that were asked for are longer than the model's, or overlap by too much."""
 
 
 class NotFound(ServiceError):

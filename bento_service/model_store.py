@@ -8,19 +8,27 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bentoml
 from bentoml.exceptions import BentoMLException
 
 from bento_service import artifact
 from bento_service.errors import ArtifactError, ServiceError
+from bento_service.reading import gpu
 from bento_service.settings import Settings
+
+if TYPE_CHECKING:
+    from bento_service.reading.reader import Reader
 
 STAGE = "stage"
 PRODUCTION = "production"
 PROMOTED = "promoted"
 """Labels: `stage: production`, and since when (UTC, ISO 8601)."""
+_HOW_TO_GET_ONE = (
+    "run `make train` (or `python -m training train`), bring a checkpoint with `python -m training import NAME`, "
+    "or point BENTOML_HOME or QNA_MODEL at another one"
+)
 
 
 def stored(name: str) -> list[bentoml.Model]:
@@ -89,12 +97,28 @@ class ServedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML's
         return model if base_path is None else super().resolve(base_path)
 
 
+def load_reader(tag: str = "extractive-qa:latest") -> Reader:
+    """Load a stored model, verified, for use in this process. Threads may share the reader.
+
+    tag: `name` or `name:latest` mean the model in production, or the newest one when none is. It reads on a GPU where
+    there is one, with torch and the checkpoint. Raises ArtifactError when the model is missing or changed.
+    """
+    try:
+        wanted = ServedModel(tag)
+    except (BentoMLException, ValueError) as error:
+        raise ArtifactError(f"{tag!r} is no tag of the BentoML store; {_HOW_TO_GET_ONE}") from error
+    present = _present(wanted)
+    return artifact.load(Path(present.path)).reader(gpu.engine(present.tag))
+
+
 def _verified(model: ServedModel) -> bentoml.Model:
+    present = _present(model)
+    artifact.verify(Path(present.path))
+    return present
+
+
+def _present(model: ServedModel) -> bentoml.Model:
     present = model.stored
     if present is None:
-        raise ArtifactError(
-            f"the BentoML store has no model {model.tag}; run `make train` (or `python -m training train`), "
-            "or point BENTOML_HOME or QNA_MODEL at another one"
-        )
-    artifact.verify(Path(present.path))
+        raise ArtifactError(f"the BentoML store has no model {model.tag}; {_HOW_TO_GET_ONE}")
     return present

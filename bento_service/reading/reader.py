@@ -7,8 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from bento_service.errors import UnusableWindow
 from bento_service.reading.engines import Engine, Logits
 from bento_service.reading.scheduler import Scheduler
 from bento_service.reading.spans import Decoded, FloatArray, decode
@@ -18,13 +21,20 @@ from bento_service.reading.windows import Window, slide
 
 @dataclass(frozen=True)
 class Query:
-    """One question about one context. `max_answer_length` in tokens; None means the model's own setting."""
+    """One question about one context. Lengths are in tokens; None means the model's own setting.
+
+    max_length, doc_stride: of the windows, and the overlap of neighbours. align_to_words: a span that begins or ends
+    within a word of the tokenizer takes in all of it.
+    """
 
     question: str
     context: str
     top_k: int = 1
     allow_no_answer: bool = False
     max_answer_length: int | None = None
+    max_length: int | None = None
+    doc_stride: int | None = None
+    align_to_words: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,11 +67,15 @@ class ReaderSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Reading:
-    """A query's windows and what the engine says of them: (start_logits, end_logits) a window, (seq_len,) each."""
+    """A query's windows and what the engine says of them: (start_logits, end_logits) a window, (seq_len,) each.
+
+    words: shape (n, 2), where the context's words stand; None unless the query aligns to them.
+    """
 
     query: Query
     windows: Sequence[Window]
     logits: Sequence[tuple[FloatArray, FloatArray]]
+    words: NDArray[np.int64] | None = None
 
     def decode(self, settings: ReaderSettings) -> Decoded:
         """Return the spans and their probabilities, before it is decided whether there is an answer."""
@@ -73,6 +87,7 @@ class Reading:
             max_answer_length=settings.max_answer_length if length is None else length,
             n_best_size=self.query.top_k,
             temperature=settings.temperature,
+            words=self.words,
         )
 
     def answers(self, settings: ReaderSettings) -> list[Answer]:
@@ -98,10 +113,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Queries, tokenised: each one's windows."""
+    """Queries, tokenised: each one's windows, and its context's words where it aligns to them."""
 
     queries: Sequence[Query]
     windows_of: Sequence[Sequence[Window]]
+    words_of: Sequence[NDArray[np.int64] | None]
 
     @property
     def windows(self) -> list[Window]:
@@ -116,8 +132,8 @@ class Prepared:
     def readings(self, logits: Sequence[Logits]) -> list[Reading]:
         """Give each query its windows and their logits, of which `logits` has those of all in a row."""
         row = iter(logits)
-        pairs = zip(self.queries, self.windows_of, strict=True)
-        return [Reading(query, windows, [next(row) for _ in windows]) for query, windows in pairs]
+        rows = zip(self.queries, self.windows_of, self.words_of, strict=True)
+        return [Reading(query, windows, [next(row) for _ in windows], words) for query, windows, words in rows]
 
 
 class Reader:
@@ -146,8 +162,10 @@ class Reader:
         return prepared.readings(self.submit(prepared).result())
 
     def prepare(self, queries: Sequence[Query]) -> Prepared:
-        """Tokenise the queries and lay windows over their contexts. Raises QuestionTooLong."""
-        return Prepared(queries, [self._windows(query) for query in queries])
+        """Tokenise the queries and lay windows over their contexts. Raises QuestionTooLong or UnusableWindow."""
+        windows_of = [self._windows(query) for query in queries]
+        words_of = [self._tokenizer.words(query.context) if query.align_to_words else None for query in queries]
+        return Prepared(queries, windows_of, words_of)
 
     def submit(self, prepared: Prepared) -> Future[list[Logits]]:
         """Have the windows read; the future holds their logits in a row, and fails as the engine does."""
@@ -166,12 +184,16 @@ class Reader:
         return [reading.answers(self.settings) for reading in prepared.readings(logits)]
 
     def _windows(self, query: Query) -> list[Window]:
+        max_length = self.settings.max_length if query.max_length is None else query.max_length
+        doc_stride = self.settings.doc_stride if query.doc_stride is None else query.doc_stride
+        if max_length > self.settings.max_length:
+            raise UnusableWindow(
+                f"windows of {max_length} tokens were asked for; this model reads at most {self.settings.max_length}"
+            )
+        if doc_stride > max_length // 2:
+            raise UnusableWindow(
+                f"an overlap of {doc_stride} tokens (doc_stride) is more than half of a window of {max_length}; "
+                "ask for less, or for longer windows"
+            )
         question, context = self._tokenizer.encode((query.question, query.context))
-        settings = self.settings
-        return slide(
-            question,
-            context,
-            self._tokenizer.special,
-            max_length=settings.max_length,
-            doc_stride=settings.doc_stride,
-        )
+        return slide(question, context, self._tokenizer.special, max_length=max_length, doc_stride=doc_stride)

@@ -62,10 +62,12 @@ def decode(
     max_answer_length: int,
     n_best_size: int,
     temperature: float = 1.0,
+    words: NDArray[np.int64] | None = None,
 ) -> Decoded:
     """Find the `n_best_size` best spans that do not overlap, over all windows of one context.
 
     logits: one (start_logits, end_logits) a window, each of shape (seq_len,). max_answer_length: in tokens.
+    words: shape (n, 2), ranges of code points in order; a span that cuts one takes in all of it.
     A context without tokens has no span; its null probability is 1.
     """
     null_score = min(float(start[0] + end[0]) for start, end in logits)
@@ -76,7 +78,10 @@ def decode(
     spans: list[Span] = []
     # Bounded: where joiners make one long character of the text, every candidate grows into the same span.
     for score, first, last in islice(_best_apart(scores), 3 * n_best_size):
-        start, end = whole_characters(context, int(offsets[first, 0]), int(offsets[last, 1]))
+        start, end = int(offsets[first, 0]), int(offsets[last, 1])
+        if words is not None:
+            start, end = whole_words(words, start, end)
+        start, end = whole_characters(context, start, end)
         if end > start and all(end <= span.start or start >= span.end for span in spans):
             # Sums in floating point can add up to just above 1.
             probability = min(1.0, _agreeing(weights, first, last) / total)
@@ -190,6 +195,18 @@ def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:
         end -= 1
     while end < len(context) and (_continues(context[end]) or context[end - 1] == ZERO_WIDTH_JOINER):
         end += 1
+    return start, end
+
+
+def whole_words(words: NDArray[np.int64], start: int, end: int) -> tuple[int, int]:
+    """Move a span's edges out of the words that they cut. words: shape (n, 2), half-open ranges in order."""
+    starts, ends = words[:, 0], words[:, 1]
+    cut = (starts < start) & (start < ends)
+    if cut.any():
+        start = int(starts[cut].min())
+    cut = (starts < end) & (end < ends)
+    if cut.any():
+        end = int(ends[cut].max())
     return start, end
 
 

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from bento_service.reading.windows import SpecialTokens, Tokens
@@ -36,6 +37,19 @@ class TextTokenizer:
         """
         encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
         return [_tokens(encoding) for encoding in encodings]
+
+    def words(self, text: str) -> NDArray[np.int64]:
+        """Return where the tokenizer's words stand, shape (n, 2): half-open ranges of code points, in order.
+
+        What a word is, the tokenizer's own pre-tokenizer says; it may have none, and then there is none.
+        """
+        (encoding,) = self._tokenizer.encode_batch([text], add_special_tokens=False)
+        ranges: dict[int, list[int]] = {}
+        for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
+            if word is not None:
+                known = ranges.setdefault(word, [start, end])
+                known[:] = min(known[0], start), max(known[1], end)
+        return np.array(list(ranges.values()), dtype=np.int64).reshape(-1, 2)
 
 
 def _tokens(encoding: Encoding) -> Tokens:

@@ -36,7 +36,7 @@ def test_as_many_requests_as_there_are_slots():
 def prepared(tokens):
     """One query whose only window has so many tokens."""
     ids = np.zeros(tokens, dtype=np.int64)
-    return Prepared([], [[Window(ids, ids, np.zeros((0, 2), dtype=np.int64), 0, tokens)]])
+    return Prepared([], [[Window(ids, ids, np.zeros((0, 2), dtype=np.int64), 0, tokens)]], [None])
 
 
 @pytest.mark.parametrize(("tokens", "retry_s"), [(47, None), (51, "3")])

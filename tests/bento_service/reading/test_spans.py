@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bento_service.reading.spans import decode, owned_starts, whole_characters
+from bento_service.reading.spans import decode, owned_starts, whole_characters, whole_words
 from bento_service.reading.windows import SpecialTokens, Tokens, slide
 
 BERT = SpecialTokens(prefix=(101,), middle=(102,), suffix=(102,), context_type_id=1)
@@ -206,3 +206,16 @@ def test_spans_are_inside_the_context_apart_and_at_most_one_in_total(data):
         assert len(context[span.start : span.end].split()) <= 5
     assert all(0 <= p <= 1 for p in [decoded.null_probability, *(span.probability for span in decoded.spans)])
     assert [s.score for s in decoded.spans] == sorted((s.score for s in decoded.spans), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [((0, 3), (0, 3)), ((1, 3), (0, 3)), ((4, 6), (4, 9)), ((6, 8), (4, 9)), ((2, 5), (0, 9)), ((3, 4), (3, 4))],
+)
+def test_spans_take_in_the_words_that_they_cut(span, expected):
+    words = np.array([[0, 3], [4, 9]])  # "Ada swims"
+    assert whole_words(words, *span) == expected
+
+
+def test_a_text_without_words_cuts_none():
+    assert whole_words(np.zeros((0, 2), dtype=np.int64), 1, 3) == (1, 3)

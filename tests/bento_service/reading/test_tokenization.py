@@ -40,3 +40,9 @@ def test_many_threads_tokenise_as_one_does(tokenizer):
     with ThreadPoolExecutor(8) as threads:
         found = [[tokens.ids.tolist() for tokens in pair] for pair in threads.map(tokenizer.encode, texts * 3)]
     assert found == expected * 3
+
+
+def test_words_are_those_of_the_tokenizer(tokenizer):
+    # "unfathomable" is several tokens of one word; a comma is a word by itself.
+    assert tokenizer.words("An unfathomable sea,").tolist() == [[0, 2], [3, 15], [16, 19], [19, 20]]
+    assert tokenizer.words("\ufffd").shape == (0, 2)

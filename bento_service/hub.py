@@ -1,0 +1,64 @@
+"""Question answering by the names and in the shapes of transformers' removed pipeline and of the hub's client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bento_service.errors import UnusableArgument
+from bento_service.reading.reader import Answer, Query
+
+MAX_SEQ_LEN, DOC_STRIDE, MAX_ANSWER_LEN = 384, 128, 15
+"""Tokens; the removed pipeline's defaults, the first two at most."""
+LEAST_WINDOW = 32
+"""Tokens: the shortest window that leaves room for a question."""
+
+Rows = dict[str, Any] | list[dict[str, Any]]
+"""{"score", "start", "end", "answer"}, or several, best first, where more than one was asked for and is there."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How questions are to be answered, by the removed pipeline's names. Lengths in tokens; None: its default.
+
+    doc_stride is the overlap of neighbouring windows of max_seq_len tokens.
+    """
+
+    top_k: int = 1
+    handle_impossible_answer: bool = False
+    max_answer_len: int = MAX_ANSWER_LEN
+    doc_stride: int | None = None
+    max_seq_len: int | None = None
+    align_to_words: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise UnusableArgument for a number that is none, or too small."""
+        for name, least in (("top_k", 1), ("max_answer_len", 1), ("doc_stride", 0), ("max_seq_len", LEAST_WINDOW)):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < least):
+                raise UnusableArgument(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+    def query(self, question: str, context: str, longest: int) -> Query:
+        """Return what the reader is asked. longest: tokens of the model's longest window."""
+        max_seq_len = min(longest, MAX_SEQ_LEN) if self.max_seq_len is None else self.max_seq_len
+        doc_stride = min(max_seq_len // 2, DOC_STRIDE) if self.doc_stride is None else self.doc_stride
+        return Query(
+            question,
+            context,
+            top_k=self.top_k,
+            allow_no_answer=self.handle_impossible_answer,
+            max_answer_length=self.max_answer_len,
+            max_length=max_seq_len,
+            doc_stride=doc_stride,
+            align_to_words=self.align_to_words,
+        )
+
+
+def rows(answers: Sequence[Answer]) -> Rows:
+    """Return a question's answers, best first, in the removed pipeline's shape."""
+    found = [
+        {"score": answer.confidence, "start": answer.start, "end": answer.end, "answer": answer.text}
+        for answer in answers
+    ]
+    return found[0] if len(found) == 1 else found
