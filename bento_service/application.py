@@ -25,16 +25,19 @@ from bento_service.schema import (
     AnswersResponse,
     ErrorResponse,
     HealthResponse,
+    HubRequest,
+    HubResponse,
 )
 from bento_service.settings import Settings
 
 _MARGIN_S = 5
 """What BentoML's own timeout is longer than ours, which answers in the contract's shape (s)."""
-_OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel], str]] = {
-    "answer": (AnswerRequest, AnswerResponse, "Answer one question from one context."),
-    "answers": (AnswersRequest, AnswersResponse, "Answer a batch of questions, each from its own context."),
+_OPERATIONS: dict[str, tuple[str, type[BaseModel], type[BaseModel], str]] = {
+    "answer": ("/answer", AnswerRequest, AnswerResponse, "Answer one question from one context."),
+    "answers": ("/answers", AnswersRequest, AnswersResponse, "Answer a batch of questions, each from its own context."),
+    "question_answering": ("/", HubRequest, HubResponse, "Answer as `huggingface_hub.InferenceClient` asks."),
 }
-"""What each operation takes and returns; its route is its name."""
+"""Each operation's route, what it takes and what it returns."""
 _ERRORS: tuple[type[errors.ServiceError], ...] = (
     errors.EmptyText,
     errors.TooLarge,
@@ -69,12 +72,12 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
         described["routes"] = [
             {
                 "name": name,
-                "route": f"/{name}",
+                "route": route,
                 "doc": doc,
                 "input": request.model_json_schema(),
                 "output": response.model_json_schema(mode="serialization"),
             }
-            for name, (request, response, doc) in _OPERATIONS.items()
+            for name, (route, request, response, doc) in _OPERATIONS.items()
         ]
         return described
 
@@ -85,8 +88,8 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
         about = attrs.evolve(spec.info, version=VERSION, description=inspect.getdoc(self.inner), contact=None)
         spec = attrs.evolve(spec, info=about)
         components: Any = spec.components  # a plain dict
-        for name, (request, response, doc) in _OPERATIONS.items():
-            spec.paths[f"/{name}"] = PathItem(post=_operation(name, request, response, doc))
+        for name, (route, request, response, doc) in _OPERATIONS.items():
+            spec.paths[route] = PathItem(post=_operation(name, request, response, doc))
             for model in (request, response):
                 components.setdefault("schemas", {})[model.__name__] = model.model_json_schema()
         spec.paths["/health"] = PathItem(

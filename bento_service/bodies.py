@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from bento_service.errors import EmptyText, InvalidRequest, MalformedJson, ServiceError, TooLarge, UnsupportedMediaType
-from bento_service.schema import BATCH_TOO_LARGE, EMPTY, MAX_BODY_BYTES
+from bento_service.schema import BATCH_TOO_LARGE, EMPTY, MAX_BODY_BYTES, SUCCESSORS
 
 JSON = "application/json"
 MAX_LISTED_ERRORS = 10
@@ -73,4 +73,7 @@ def _describe(error: ErrorDetails) -> str:
     """Name the field and what is wrong with it; a name is cut, as a client may have sent a text in its place."""
     names = [str(part) for part in error["loc"]]
     field = ".".join(name if len(name) <= MAX_NAME_CHARACTERS else name[:MAX_NAME_CHARACTERS] + "…" for name in names)
-    return f"{field or 'body'}: {_PLAIN.get(error['type'], error['msg'])}"
+    message = _PLAIN.get(error["type"], error["msg"])
+    if error["type"] == "extra_forbidden" and names[-1] in SUCCESSORS:
+        message += f": {SUCCESSORS[names[-1]]}"
+    return f"{field or 'body'}: {message}"

@@ -48,11 +48,13 @@ def known_paths(app: Starlette) -> dict[str, frozenset[str]]:
     paths: dict[str, frozenset[str]] = {}
     for route in app.routes:
         if isinstance(route, Route):
-            paths[route.path] = frozenset(route.methods or ())
+            paths[route.path] = paths.get(route.path, frozenset()) | frozenset(route.methods or ())
         elif isinstance(route, Mount) and isinstance(route.app, StaticFiles):
             paths |= {f"{route.path}/{file}": frozenset(("GET", "HEAD")) for file in _files(route.app)}
         elif isinstance(route, Mount) and isinstance(route.app, Starlette):
-            paths |= {f"{route.path}{path}": methods for path, methods in known_paths(route.app).items()}
+            for path, methods in known_paths(route.app).items():
+                # BentoML's page stands at /, and takes GET; POST there is ours.
+                paths[f"{route.path}{path}"] = paths.get(f"{route.path}{path}", frozenset()) | methods
     return paths
 
 

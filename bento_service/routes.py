@@ -19,7 +19,8 @@ from starlette.routing import Route
 
 from bento_service.bodies import JSON, check_media_type, parse, read_body
 from bento_service.errors import ServiceError, TooSlow
-from bento_service.schema import VERSION, AnswerRequest, AnswersRequest, ErrorResponse, HealthResponse
+from bento_service.reading.reader import Query, Reader
+from bento_service.schema import VERSION, AnswerRequest, AnswersRequest, ErrorResponse, HealthResponse, HubRequest
 
 PROMPT_BYTES = 10_000
 """A body up to this is tokenised and decoded on the event loop, within 3 ms; a larger one on a thread beside it."""
@@ -28,6 +29,7 @@ CLIENT_LEFT = 499
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
+Question = AnswerRequest | AnswersRequest | HubRequest
 
 
 async def answer(request: Request) -> Response:
@@ -40,6 +42,11 @@ async def answers(request: Request) -> Response:
     return await _respond(request, AnswersRequest)
 
 
+async def question_answering(request: Request) -> Response:
+    """Answer one question from one context, as the hub's client asks."""
+    return await _respond(request, HubRequest)
+
+
 async def health(request: Request) -> Response:
     """Tell whether the service answers, and with what."""
     service = getattr(request.app.state, "service", None)  # None: the server is up, the service is not
@@ -49,13 +56,14 @@ async def health(request: Request) -> Response:
 
 
 ROUTES = [
+    Route("/", question_answering, methods=["POST"]),
     Route("/answer", answer, methods=["POST"]),
     Route("/answers", answers, methods=["POST"]),
     Route("/health", health),
 ]
 
 
-async def _respond(request: Request, model: type[AnswerRequest] | type[AnswersRequest]) -> Response:
+async def _respond(request: Request, model: type[Question]) -> Response:
     service = request.app.state.service
     try:
         async with asyncio.timeout(service.settings.timeout_s):
@@ -70,7 +78,7 @@ async def _respond(request: Request, model: type[AnswerRequest] | type[AnswersRe
         return error_response(error)
 
 
-async def _answer(request: Request, model: type[AnswerRequest] | type[AnswersRequest], service: Any) -> BaseModel:
+async def _answer(request: Request, model: type[Question], service: Any) -> BaseModel:
     reader, admission = service.reader, service.admission
     check_media_type(request.headers)
     admission.check()
@@ -78,10 +86,14 @@ async def _answer(request: Request, model: type[AnswerRequest] | type[AnswersReq
     body = parse(model, raw)
     async with _until_client_leaves(request):
         with admission.slot(len(raw)):
-            prepared = await _run(len(raw), reader.prepare, body.to_queries())
+            prepared = await _run(len(raw), reader.prepare, _queries(body, reader))
             admission.check_time(len(raw), prepared)
             logits = await asyncio.wrap_future(reader.submit(prepared))
             return body.respond(await _run(len(raw), reader.postprocess, prepared, logits))
+
+
+def _queries(body: Question, reader: Reader) -> list[Query]:
+    return body.to_queries(reader.settings.max_length) if isinstance(body, HubRequest) else body.to_queries()
 
 
 async def _run(size: int, function: Callable[..., Result], *arguments: Any) -> Result:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, RootModel, model_validator
 from pydantic_core import PydanticCustomError
 
+from bento_service.hub import LEAST_WINDOW, Parameters, rows
 from bento_service.reading.reader import Answer, Query
 
 VERSION = "0.1.0"
@@ -27,6 +28,19 @@ MAX_TOP_K = 20
 EMPTY = "empty_text"
 BATCH_TOO_LARGE = "batch_too_large"
 """Types of this module's own validation errors, beside pydantic's."""
+
+SUCCESSORS = {
+    "handle_impossible_answer": "it is called allow_no_answer here",
+    "max_answer_len": "it is called max_answer_length here",
+    "topk": "it is called top_k",
+    "doc_stride": "windows are those that the model was measured with; POST / takes others",
+    "max_seq_len": "windows are those that the model was measured with; POST / takes others",
+    "max_question_len": "no question is cut; leave it out",
+    "align_to_words": "POST / takes it",
+    "inputs": "send question and context themselves, or this body to POST /",
+    "parameters": "send its fields themselves, or this body to POST /",
+}
+"""What stands in place of the fields that transformers' removed pipeline and the hub's client have."""
 
 EXAMPLE_REQUEST: dict[str, JsonValue] = {
     "question": "What is the capital of France?",
@@ -118,6 +132,67 @@ class AnswersRequest(_Request):
         """Lay each query's answers out as that query asked for them."""
         pairs = zip(self.queries, answers, strict=True)
         return AnswersResponse(answers=[request.respond([ranked]) for request, ranked in pairs])
+
+
+class HubInputs(_Request):
+    """A question and its context."""
+
+    question: Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), AfterValidator(_visible)] = Field(
+        description="What is asked."
+    )
+    context: Annotated[str, Field(max_length=MAX_CONTEXT_CHARACTERS), AfterValidator(_visible)] = Field(
+        description="The text that holds the answer."
+    )
+
+
+class HubParameters(_Request):
+    """How to answer, by the names of the hub's question-answering task; null is the default. Lengths in tokens."""
+
+    top_k: int | None = Field(default=None, ge=1, le=MAX_TOP_K, description="How many answers at most (1).")
+    handle_impossible_answer: bool | None = Field(default=None, description='Let the answer be "" at 0, 0 (false).')
+    max_answer_len: int | None = Field(default=None, ge=1, le=MAX_ANSWER_TOKENS, description="Longest answer (15).")
+    doc_stride: int | None = Field(
+        default=None, ge=0, description="Overlap of neighbouring windows (128, or half a window if that is less)."
+    )
+    max_seq_len: int | None = Field(
+        default=None, ge=LEAST_WINDOW, description="Length of a window (384, or the model's own if that is less)."
+    )
+    max_question_len: int | None = Field(default=None, ge=1, description="Without effect: no question is cut.")
+    align_to_words: bool | None = Field(default=None, description="Take in the words that an answer cuts (true).")
+
+
+class HubRequest(_Request):
+    """One question about one context, as `huggingface_hub.InferenceClient.question_answering` sends it."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"inputs": EXAMPLE_REQUEST}})
+
+    inputs: HubInputs = Field(description="What is asked, and of which text.")
+    parameters: HubParameters | None = Field(default=None, description="How to answer.")
+
+    def to_queries(self, longest: int) -> list[Query]:
+        """Return what the reader is asked. longest: tokens of the model's longest window."""
+        given = {} if self.parameters is None else self.parameters.model_dump(exclude_none=True)
+        given.pop("max_question_len", None)
+        return [Parameters(**given).query(self.inputs.question, self.inputs.context, longest)]
+
+    def respond(self, answers: Sequence[Sequence[Answer]]) -> HubResponse:
+        """Lay the answers of the only query (best first, at least one) out as the removed pipeline did."""
+        return HubResponse.model_validate(rows(answers[0]))
+
+
+class HubAnswer(BaseModel):
+    """A part of the context: context[start:end] == answer, in code points."""
+
+    score: float = Field(ge=0, le=1, description="What `confidence` is of /answer.")
+    start: int = Field(ge=0, description="Position of the first character.")
+    end: int = Field(ge=0, description="Position after the last character.")
+    answer: str = Field(description='The text of the span, or "" when there is no answer.')
+
+
+class HubResponse(RootModel[HubAnswer | list[HubAnswer]]):
+    """The best answer; a list of them, best first, where more than one was asked for and is there."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"score": 0.98, "start": 51, "end": 56, "answer": "Paris"}})
 
 
 class Span(BaseModel):

@@ -164,7 +164,12 @@ def test_bentomls_own_routes_work(client, path):
 
 def test_openapi_documents_the_contract(client):
     document = client.get("/docs.json").json()
-    for path, example in (("/answer", EXAMPLE_REQUEST), ("/answers", {"queries": [EXAMPLE_REQUEST]})):
+    examples = {
+        "/answer": EXAMPLE_REQUEST,
+        "/answers": {"queries": [EXAMPLE_REQUEST]},
+        "/": {"inputs": EXAMPLE_REQUEST},
+    }
+    for path, example in examples.items():
         operation = document["paths"][path]["post"]
         assert operation["requestBody"]["content"]["application/json"]["schema"]["example"] == example
         assert set(operation["responses"]) == {"200", "400", "413", "415", "422", "429", "500", "504"}
