@@ -12,7 +12,10 @@ MAX_P95_MS ?= 2000
 export BENTOML_HOME ?= $(HOME)/bentoml
 export BENTOML_DO_NOT_TRACK = True
 
-MODEL := extractive-qa
+STORED := extractive-qa
+# A checkpoint that finds spans, by hub name or folder, for `make serve`.
+MODEL :=
+IMPORT_FLAGS ?=
 PARTS := bento_service training bentofile.yaml deploy loadtest Jenkinsfile tests README.md requirements
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
@@ -68,11 +71,11 @@ train: .venv/.train ## train the default model and store it in $BENTOML_HOME
 # Not a file's target: make can't have a file whose path holds a space.
 .PHONY: stored
 stored: .venv/.train ## train the default model if none is stored
-	@test -e "$$BENTOML_HOME/models/$(MODEL)/latest" || $(BIN)/python -m training train --overwrite
+	@test -e "$$BENTOML_HOME/models/$(STORED)/latest" || $(BIN)/python -m training train --overwrite
 
 .PHONY: serve
-serve: stored ## serve on $PORT (5000), training the default model first if none is stored
-	$(BIN)/bentoml serve --port $(PORT)
+serve: $(if $(MODEL),.venv/.train,stored) ## serve on $PORT (5000): $MODEL, imported, or the stored model, trained first if none is stored
+	$(if $(MODEL),mkdir -p build && $(BIN)/python -m training import "$(MODEL)" --if-changed --tag-file build/imported $(IMPORT_FLAGS) && QNA_MODEL="$$(cat build/imported)") $(BIN)/bentoml serve --port $(PORT)
 
 .PHONY: bento
 bento: stored ## make a Bento of the stored model, and build/bento.tar.gz, which an image is built from

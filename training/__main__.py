@@ -1,4 +1,7 @@
-"""`python -m training`: train, evaluate, label, list, promote, prune, package, race, ship. Only results on stdout."""
+"""`python -m training`: train, import, evaluate, label, list, promote, prune, package, race, ship.
+
+Only results go to stdout.
+"""
 
 from __future__ import annotations
 
@@ -73,6 +76,22 @@ def _add_learning(commands: Commands) -> None:
     )
     train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
     _add_settings(train)
+
+    importing = commands.add_parser("import", help="store a checkpoint that finds spans already; prints its tag")
+    importing.set_defaults(command=_import)
+    importing.add_argument("checkpoint", help="hub name or folder of a ...ForQuestionAnswering checkpoint")
+    importing.add_argument(
+        "--data", nargs="+", default=["sample:dev"], help="sources to measure it on, as for train (%(default)s)"
+    )
+    importing.add_argument(
+        "--precision", choices=("int8", "float32"), help="of the graph (int8, or float32 where the gate refuses int8)"
+    )
+    importing.add_argument(
+        "--if-changed", action="store_true", help="only if the model in production, or the newest, is another"
+    )
+    importing.add_argument("--model-name", default="extractive-qa", help="name in the store (%(default)s)")
+    importing.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
+    _add_gate(importing)
 
     evaluate = commands.add_parser("evaluate", help="exact match and F1 of a stored model; JSON on stdout")
     evaluate.set_defaults(command=_evaluate)
@@ -152,7 +171,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     for name, field in config.TrainSettings.model_fields.items():
         if name != "gate":
             _add_setting(group, name, field.description, getattr(defaults, name))
-    group = parser.add_argument_group("the gate before the store (in a settings file: under `gate`)")
+    _add_gate(parser)
+
+
+def _add_gate(parser: argparse.ArgumentParser) -> None:
+    defaults = config.TrainSettings()
+    group = parser.add_argument_group("the gate before the store (in a settings file of train: under `gate`)")
     for name, field in config.GateSettings.model_fields.items():
         _add_setting(group, name, field.description, getattr(defaults.gate, name))
 
@@ -171,14 +195,33 @@ def _add_setting(group: Any, name: str, description: str | None, default: Any) -
     group.add_argument(flag, dest=f"set_{name}", help=f"{description} [{shown}]", **kind)
 
 
-def _train(options: argparse.Namespace) -> None:
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that flags name."""
     prefix = "set_"
-    overrides = {
+    return {
         name.removeprefix(prefix): value
         for name, value in vars(options).items()
         if name.startswith(prefix) and value is not None
     }
-    settings = config.load(options.config, overrides)
+
+
+def _import(options: argparse.Namespace) -> None:
+    settings = config.load(None, _overrides(options) | {"model_name": options.model_name})
+    from training import importing
+
+    tag = importing.run(
+        options.checkpoint,
+        model_name=settings.model_name,
+        gate_settings=settings.gate,
+        data_sources=options.data,
+        precision=options.precision,
+        if_changed=options.if_changed,
+    )
+    _say_tag(options, tag)
+
+
+def _train(options: argparse.Namespace) -> None:
+    settings = config.load(options.config, _overrides(options))
     from training import pipeline
 
     tag = pipeline.run(settings, overwrite=options.overwrite, if_changed=options.if_changed)
@@ -214,7 +257,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         "misses": slices.misses(predictions),
     }
     print(evaluate.table(report), file=sys.stderr)
-    precision = "float32" if options.full_precision else "int8"
+    precision = "float32" if options.full_precision else stored.metrics.get("served", {}).get("precision", "int8")
     print(json.dumps({"model": tag, "precision": precision, **report}, indent=2, ensure_ascii=False))
     if options.diagram is not None:
         from training.measure import diagram

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bento_service import artifact
 from bento_service.reading.engines import TorchEngine
 from bento_service.reading.reader import Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
-from training import data, store
+from training import candidate, data, store
 from training.errors import TrainSettingsError
-from training.export.graph import calibration_rows, export
+from training.export.graph import calibration_rows
 from training.measure import gate
-from training.measure.evaluate import Gain, Readings, evaluate, gain, predict, read
-from training.measure.fit import calibration_errors, fit
+from training.measure.evaluate import Readings, predict, read
 from training.measure.metrics import summary
 from training.network import base as base_models
 from training.network.train import fine_tune, finish, prepare_folder
 from training.prepare import labels, negatives
-from training.provenance import changes, provenance
+from training.provenance import provenance
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -51,7 +48,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     train_examples, dev_examples = load_examples(settings)
     base = base_models.find(settings.base_model)
     origin = provenance(settings, base, train_examples, dev_examples)
-    if if_changed and (tag := _unchanged_model(settings.model_name, origin)) is not None:
+    if if_changed and (tag := candidate.unchanged_model(settings.model_name, origin)) is not None:
         return tag if process.is_main_process else None
     with process.main_process_first():
         data_sha256 = " ".join(origin[part]["sha256"] for part in ("data", "labels") if part in origin)
@@ -74,15 +71,20 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         return None
     origin = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **origin}
     folder = settings.output_dir
-    _write_checkpoint(model, base.folder, folder / CHECKPOINT)
+    candidate.write_checkpoint(model, base.folder, folder / CHECKPOINT)
     calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)
     served = folder / SERVED
-    served.mkdir(exist_ok=True)
-    export(model, served / artifact.GRAPH, calibration, narrowing=settings.narrowing)
-    _write_served(base.folder, served, reader_settings, origin)
-    metrics, checks = _measure(settings, served, dev_examples, dev.readings)
+    tokenizer_file = base.folder / artifact.TOKENIZER
+    candidate.write_served(
+        model, tokenizer_file, served, reader_settings, origin, calibration, narrowing=settings.narrowing
+    )
+    # If training uses constructed negatives, "no answer" is tuned on constructed dev examples too.
+    constructed = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
+    metrics, checks = candidate.measure(
+        served, settings.gate, settings.model_name, dev_examples, dev.readings, constructed=constructed
+    )
     metrics |= {"epochs": by_epoch, "gate": [str(check) for check in checks]}
-    _seal(served, metrics)
+    candidate.seal(served, metrics)
     gate.judge(checks)
     tag = store.save(settings.model_name, served, folder / CHECKPOINT, metrics, origin)
     finish(folder, tag)
@@ -118,84 +120,3 @@ def load_examples(settings: TrainSettings) -> tuple[list[Example], list[Example]
     examples = data.draw(examples, settings.max_examples, settings.seed)
     answerable = sum(bool(example.answers) for example in examples)
     return examples + negatives.construct(examples, round(settings.negatives * answerable), settings.seed), dev_examples
-
-
-def _unchanged_model(name: str, origin: dict[str, Any]) -> str | None:
-    """Return the tag of the model in production, or the newest, if its inputs are those of this run; None otherwise."""
-    for tag, folder in store.current(name):
-        before = artifact.load(folder).provenance
-        changed = changes(before, origin)
-        if not changed:
-            logger.info("not trained again: nothing has changed since %s (%s)", tag, before["created"])
-            return tag
-        logger.info("changed since %s: %s", tag, ", ".join(changed))
-    return None
-
-
-def _measure(
-    settings: TrainSettings, served: Path, dev_examples: list[Example], full_precision: Readings
-) -> tuple[dict[str, Any], list[gate.Check]]:
-    """Fit the reader settings of the artifact, write them into it, and return its figures and the gate's checks.
-
-    If training uses constructed negatives, "no answer" is tuned on constructed dev examples too.
-    """
-    constructed = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
-    reader = artifact.load(served).reader()
-    readings = read(reader, dev_examples + constructed, progress=True)
-    fitted = fit(readings, reader.settings)
-    artifact.write_json(served / artifact.READER, fitted.model_dump())
-    own = readings[: len(dev_examples)]
-    metrics: dict[str, Any] = {
-        "served": {"precision": "int8", **evaluate(own, fitted)},
-        "full_precision": {"precision": "float32", **evaluate(full_precision, fitted)},
-        "calibration_error": calibration_errors(own, reader.settings),
-    }
-    if constructed:
-        metrics["constructed"] = evaluate(readings, fitted)
-    checks = gate.checks(
-        settings.gate,
-        metrics["served"]["sources"],
-        metrics["calibration_error"].get("after"),
-        _over_full_precision(own, full_precision, fitted),
-        _over_production(settings.model_name, own, fitted),
-    )
-    return metrics, list(checks)
-
-
-def _over_full_precision(own: Readings, full_precision: Readings, fitted: ReaderSettings) -> Gain | None:
-    """Compare the two precisions where there is an answer: the null threshold was fitted to one of them only."""
-    forced = [
-        predict([pair for pair in readings if pair[0].answers], fitted, allow_no_answer=False)
-        for readings in (own, full_precision)
-    ]
-    return gain(forced[0], forced[1]) if forced[0] else None
-
-
-def _over_production(name: str, own: Readings, fitted: ReaderSettings) -> Gain | None:
-    in_production = store.production(name)
-    if in_production is None:
-        return None
-    logger.info("measuring %s, the model in production", in_production[0])
-    reader = artifact.load(in_production[1]).reader()
-    readings = read(reader, [example for example, _ in own], progress=True)
-    return gain(predict(own, fitted), predict(readings, reader.settings))
-
-
-def _write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
-    model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
-        if (base / name).is_file():
-            shutil.copyfile(base / name, folder / name)
-
-
-def _write_served(base: Path, folder: Path, settings: ReaderSettings, origin: dict[str, Any]) -> None:
-    """Write what the served graph needs beside it: tokenizer, settings and provenance."""
-    shutil.copyfile(base / artifact.TOKENIZER, folder / artifact.TOKENIZER)
-    artifact.write_json(folder / artifact.READER, settings.model_dump())
-    artifact.write_json(folder / artifact.PROVENANCE, origin)
-    _seal(folder, {})
-
-
-def _seal(served: Path, metrics: dict[str, Any]) -> None:
-    artifact.write_json(served / artifact.METRICS, metrics)
-    artifact.seal(served)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "onnx", "onnxruntime", "bentoml", "numpy")
 ROOT = Path(__file__).parent.parent
 _PIPELINE = Path(__file__).parent / "pipeline.py"
+_IMPORT = Path(__file__).parent / "importing.py"
 
 
 def provenance(
@@ -55,10 +56,24 @@ def provenance(
         "data": _describe(train_examples),
         "dev_data": _describe(dev_examples),
         "settings": values,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "versions": _versions(),
         "code": code(_PIPELINE),
         "commit": _commit(),
         **lineage,
+    }
+
+
+def describe_import(name: str, sha256: str, examples: list[Example], sources: tuple[str, ...]) -> dict[str, Any]:
+    """Say what an imported model comes from. sha256: of its weights; examples: what it was measured and fitted on."""
+    return {
+        "base_model": {"name": name, "sha256": sha256},
+        "imported": True,
+        "data": {},
+        "dev_data": _describe(examples),
+        "settings": {"dev_data": [Path(source).name for source in sources]},
+        "versions": _versions(),
+        "code": code(_IMPORT),
+        "commit": _commit(),
     }
 
 
@@ -104,6 +119,10 @@ def _imported(tree: ast.Module) -> Iterator[Path]:
 def _describe(examples: list[Example]) -> dict[str, Any]:
     sources = dict.fromkeys(example.source for example in examples)
     return {"sources": list(sources), "questions": len(examples), "sha256": data.fingerprint(examples)}
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
 def _commit() -> str:

@@ -129,7 +129,7 @@ def image(flags):
     assert trained.stdout.startswith("extractive-qa:")
     again = deploy("train", flags=flags)
     assert again.stdout == trained.stdout
-    assert "not trained again" in again.stderr
+    assert "not made again" in again.stderr
     packaged = deploy("package", flags=flags)
     assert packaged.returncode == 0, packaged.stderr[-4000:]
     assert packaged.stdout.startswith("extractive-qa:")

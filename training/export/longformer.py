@@ -1,0 +1,61 @@
+"""Longformer with its attention written out, so that it can be exported for windows of any length.
+
+Each token attends to those near it and to the question's, the question's to all (https://arxiv.org/abs/2004.05150,
+section 3.1). transformers computes that in chunks that a graph of free length can't hold; over a few hundred tokens
+one matrix with a mask says the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from transformers.modeling_outputs import QuestionAnsweringModelOutput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MODEL_TYPE = "longformer"
+
+
+class WrittenOut(torch.nn.Module):
+    """A Longformer span model for one window without padding."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model: Any = model
+        self.config: Any = model.config
+
+    def forward(self, input_ids: torch.Tensor) -> QuestionAnsweringModelOutput:
+        """Return logits (1, seq_len) each for input_ids of that shape."""
+        base = self.model.base_model
+        states = base.embeddings(input_ids=input_ids)
+        is_separator = (input_ids[0] == self.config.sep_token_id).to(torch.int64)
+        of_question = is_separator.cumsum(0) == 0  # all that stands before the first separator
+        for layer in base.encoder.layer:
+            seen = attend(layer.attention.self, states, of_question)
+            states = layer.ff_chunk(layer.attention.output(seen, states))
+        logits = self.model.qa_outputs(states)
+        return QuestionAnsweringModelOutput(start_logits=logits[..., 0], end_logits=logits[..., 1])
+
+
+def attend(own: Any, states: torch.Tensor, everywhere: torch.Tensor) -> torch.Tensor:
+    """Return what a layer's tokens see, (1, n, size), like the states.
+
+    own: transformers' attention of the layer. everywhere: (n,), the tokens that attend to all, and all to them.
+    """
+    places = torch.arange(states.shape[1])
+    near = (places[:, None] - places[None]).abs() <= own.one_sided_attn_window_size
+
+    def seen(query: Any, key: Any, value: Any, allowed: torch.Tensor | None) -> torch.Tensor:
+        queries, keys, values = (
+            layer(states).reshape(1, -1, own.num_heads, own.head_dim).transpose(1, 2) for layer in (query, key, value)
+        )
+        scores = queries @ keys.transpose(-1, -2) * own.head_dim**-0.5
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+        return cast("torch.Tensor", (scores.softmax(-1) @ values).transpose(1, 2).flatten(2))
+
+    mostly = seen(own.query, own.key, own.value, near | everywhere[None])
+    throughout = seen(own.query_global, own.key_global, own.value_global, None)
+    return torch.where(everywhere[None, :, None], throughout, mostly)
