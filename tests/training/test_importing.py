@@ -91,6 +91,20 @@ def test_a_tokenizer_is_made_of_merges(tmp_path):
     assert (made.special.prefix, made.special.middle, made.special.suffix) == ((0,), (2, 2), (2,))
 
 
+def test_a_tokenizer_is_made_of_a_sentencepiece_model(tmp_path):
+    folder = networks.write("xlm-roberta", tmp_path / "xlm-roberta")
+    (folder / "tokenizer.json").unlink()
+    trainer = pytest.importorskip("sentencepiece").SentencePieceTrainer
+    with (folder / "sentencepiece.bpe.model").open("wb") as model:
+        texts = iter(dict.fromkeys(example.context for example in data.load(["sample:train"])))
+        trainer.train(
+            sentence_iterator=texts, model_writer=model, vocab_size=600, hard_vocab_limit=False, minloglevel=2
+        )
+    made = TextTokenizer.from_file(importing.load(str(folder), tmp_path).tokenizer)
+    assert (made.special.prefix, made.special.middle, made.special.suffix) == ((0,), (2, 2), (2,))
+    assert made.encode(["Ada swims."])[0].offsets.max() == len("Ada swims.")
+
+
 def load(path):
     from tokenizers import Tokenizer
 
