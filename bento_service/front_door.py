@@ -37,7 +37,7 @@ class FrontDoor:
     def _error(self, scope: Scope) -> errors.ServiceError | None:
         path = scope["path"]
         if path not in self._methods:
-            return errors.NotFound("no such path; POST to /answer or /answers, GET /health, or read /docs.json")
+            return errors.NotFound("no such path; POST to /answer, /answers or /, GET /health, or read /docs.json")
         if scope["method"] not in self._methods[path]:
             return errors.MethodNotAllowed(path, self._methods[path])
         return None
