@@ -217,7 +217,7 @@ def _import(options: argparse.Namespace) -> None:
         precision=options.precision,
         if_changed=options.if_changed,
     )
-    _say_tag(options, tag)
+    _print_tag(options, tag)
 
 
 def _train(options: argparse.Namespace) -> None:
