@@ -1,1 +1,1 @@
-"""Load on the service, and what it shows: against a baseline, over lengths and batches."""
+"""Load tests: `servers` compares servers on one machine, `cluster` judges whether a cluster scales."""

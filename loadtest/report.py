@@ -1,4 +1,4 @@
-"""A run as files: JSON and CSV for machines, a picture, one page of HTML for people, and JUnit's XML for Jenkins."""
+"""Writes a run as files: JSON and CSV for programs, a picture and an HTML page for people, JUnit XML for Jenkins."""
 
 from __future__ import annotations
 
@@ -13,49 +13,54 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from loadtest import picture
-from loadtest.verdict import Check
-from loadtest.watch import Sample
+from loadtest import timeline
+from loadtest.criteria import Criterion
+from loadtest.samples import Sample
 
 
-def write(folder: Path, title: str, samples: Sequence[Sample], checks: Sequence[Check], about: dict[str, Any]) -> None:
-    """Write report.json, samples.csv, timeline.png, report.html and junit.xml. about: what else the report says."""
-    passed = all(check.passed for check in checks)
+def write(
+    folder: Path, title: str, samples: Sequence[Sample], criteria: Sequence[Criterion], facts: dict[str, Any]
+) -> None:
+    """Write report.json, samples.csv, timeline.png, report.html and junit.xml. facts: what else the report shows."""
+    passed = all(criterion.passed for criterion in criteria)
     content = {
         "title": title,
         "passed": passed,
-        "checks": [asdict(check) for check in checks],
-        **about,
-        "samples": [sample.plain() for sample in samples],
+        "checks": [asdict(criterion) for criterion in criteria],
+        **facts,
+        "samples": [sample.as_json() for sample in samples],
     }
     (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     _csv(folder / "samples.csv", samples)
-    picture.timeline(samples, folder / "timeline.png", headline(title, checks))
-    _html(folder / "report.html", title, checks, about, folder / "timeline.png")
-    _junit(folder / "junit.xml", title, checks)
+    timeline.write(samples, folder / "timeline.png", headline(title, criteria))
+    _html(folder / "report.html", title, criteria, facts, folder / "timeline.png")
+    _junit(folder / "junit.xml", title, criteria)
 
 
-def headline(title: str, checks: Sequence[Check]) -> str:
-    """Return the verdict in a line, with the checks that failed."""
-    failed = [check.name for check in checks if not check.passed]
+def headline(title: str, criteria: Sequence[Criterion]) -> str:
+    """Return the verdict as one line that names the criteria that were not met."""
+    failed = [criterion.name for criterion in criteria if not criterion.passed]
     return f"{title}: passed" if not failed else f"{title}: failed ({', '.join(failed)})"
 
 
-def errors(counts: dict[str, int]) -> str:
-    """Lay out for a person what went wrong and how often, with a remedy where nobody was reached; "" for nothing."""
+def error_lines(counts: dict[str, int]) -> str:
+    """Return a line per error with its count, and a remedy if the service was not reached; "" without errors."""
     lines = [f"        -> {error}: {count} time{'s' if count != 1 else ''}" for error, count in counts.items()]
     if any(re.search("refused|not known|unreachable|no route|timed out|resolve", error) for error in counts):
         lines.append("        -> the service was not reached: check --url, and that it runs")
     return "\n".join(lines)
 
 
-def table(checks: Sequence[Check]) -> str:
+def table(criteria: Sequence[Criterion]) -> str:
     """Lay the verdict out for a person."""
     rows = [("", "", "observed", "expected")]
-    rows += [("ok" if check.passed else "FAILED", check.name, check.observed, check.expected) for check in checks]
+    rows += [
+        ("ok" if criterion.passed else "FAILED", criterion.name, criterion.observed, criterion.expected)
+        for criterion in criteria
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    whys = {check.name: f"{'':{widths[0]}}  -> {check.why}" for check in checks if check.why}
+    whys = {criterion.name: f"{'':{widths[0]}}  -> {criterion.why}" for criterion in criteria if criterion.why}
     return "\n".join(line for row, text in zip(rows, lines, strict=True) for line in (text, whys.get(row[1])) if line)
 
 
@@ -72,18 +77,22 @@ def _csv(path: Path, samples: Sequence[Sample]) -> None:
             writer.writerow([*row, len(sample.pods), round(used, 1)])
 
 
-def _html(path: Path, title: str, checks: Sequence[Check], about: dict[str, Any], image: Path) -> None:
-    """Write one file that needs no other: the picture is in it."""
+def _html(path: Path, title: str, criteria: Sequence[Criterion], facts: dict[str, Any], image: Path) -> None:
+    """Write a page that needs no other file: the picture is part of it."""
     cells = "".join(
-        f"<tr class={'ok' if check.passed else 'failed'}><td>{'ok' if check.passed else 'failed'}</td>"
-        + "".join(f"<td>{html.escape(text)}</td>" for text in (check.name, check.observed, check.expected, check.why))
+        f"<tr class={'ok' if criterion.passed else 'failed'}><td>{'ok' if criterion.passed else 'failed'}</td>"
+        + "".join(
+            f"<td>{html.escape(text)}</td>"
+            for text in (criterion.name, criterion.observed, criterion.expected, criterion.why)
+        )
         + "</tr>"
-        for check in checks
+        for criterion in criteria
     )
-    said = {name: _said(value) for name, value in about.items()}
-    facts = "".join(f"<tr><td>{html.escape(name)}</td><td>{value}</td></tr>" for name, value in said.items())
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{_value_html(value)}</td></tr>" for name, value in facts.items()
+    )
     encoded = base64.b64encode(image.read_bytes()).decode()
-    verdict = "passed" if all(check.passed for check in checks) else "failed"
+    verdict = "passed" if all(criterion.passed for criterion in criteria) else "failed"
     style = (
         "body{font:15px sans-serif;margin:2em auto;max-width:70em}td{padding:.3em .8em;border-top:1px solid #ddd}"
         "table{border-collapse:collapse;margin:1em 0}th{text-align:left;padding:.3em .8em}"
@@ -95,13 +104,13 @@ def _html(path: Path, title: str, checks: Sequence[Check], about: dict[str, Any]
         f"<h1>{html.escape(title)}: {verdict}</h1>"
         f"<table><tr><th></th><th></th><th>observed</th><th>expected</th><th></th></tr>{cells}</table>"
         f'<img alt="load, failures, replicas, CPU and latency over time" src="data:image/png;base64,{encoded}">'
-        f"<table>{facts}</table></html>\n",
+        f"<table>{rows}</table></html>\n",
         encoding="utf-8",
     )
 
 
-def _said(value: Any) -> str:
-    """Return a fact as HTML; a table of figures a line each."""
+def _value_html(value: Any) -> str:
+    """Return a value as HTML; a dictionary has a line per entry."""
     if not isinstance(value, dict):
         return html.escape(str(value))
     lines = (
@@ -110,12 +119,12 @@ def _said(value: Any) -> str:
     return "<br>".join(map(html.escape, lines)) or "none"
 
 
-def _junit(path: Path, title: str, checks: Sequence[Check]) -> None:
-    failed = sum(not check.passed for check in checks)
-    suite = ElementTree.Element("testsuite", name=title, tests=str(len(checks)), failures=str(failed))
-    for check in checks:
-        case = ElementTree.SubElement(suite, "testcase", classname="loadtest", name=check.name)
-        if not check.passed:
-            said = f"{check.observed}, expected {check.expected}. {check.why}".strip()
-            ElementTree.SubElement(case, "failure", message=said)
+def _junit(path: Path, title: str, criteria: Sequence[Criterion]) -> None:
+    failed = sum(not criterion.passed for criterion in criteria)
+    suite = ElementTree.Element("testsuite", name=title, tests=str(len(criteria)), failures=str(failed))
+    for criterion in criteria:
+        case = ElementTree.SubElement(suite, "testcase", classname="loadtest", name=criterion.name)
+        if not criterion.passed:
+            message = f"{criterion.observed}, expected {criterion.expected}. {criterion.why}".strip()
+            ElementTree.SubElement(case, "failure", message=message)
     ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)

@@ -10,7 +10,7 @@ import yaml
 
 from deploy.__main__ import _parser as deploying
 from deploy.settings import ESTABLISHED, Settings, variable
-from loadtest.__main__ import _parser as loading
+from loadtest.__main__ import build_parser as loading
 from tests.commands import ROOT
 from tests.jenkins.jenkinsfile import COMMANDS, DEFAULTS, TEXT, filled
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from loadtest import processes, questions
-from loadtest.processes import Server
+from loadtest import questions
 from loadtest.questions import Question
+from loadtest.servers.server import Server, post
 
 LENGTHS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 """Characters of the context."""
@@ -42,7 +42,7 @@ def _fastest(server: Server, path: str, body: bytes, repeats: int) -> float:
     seconds = []
     for _ in range(repeats):
         begun = time.monotonic()
-        status = processes.post(server.port, path, body, timeout_s=REQUEST_S)
+        status = post(server.port, path, body, timeout_s=REQUEST_S)
         seconds.append(time.monotonic() - begun)
         if status != http.client.OK:
             raise RuntimeError(f"{path} answered {status} to {len(body)} bytes")

@@ -2,7 +2,9 @@
 
 import pytest
 
-from loadtest import __main__, compare, picture
+from loadtest.__main__ import main
+from loadtest.servers import charts, compare
+from loadtest.servers.targets import targets
 
 
 def row(server, concurrency, **figures):
@@ -33,12 +35,12 @@ def report():
         ],
         "soak": {"requests": 10_000, "failures": {}, "settled_mb": 400.0, "peak_mb": 440.0, "end_mb": 424.0},
     }
-    made["targets"] = [vars(target) | {"met": target.met} for target in compare.targets(made)]
+    made["targets"] = [vars(target) | {"met": target.met} for target in targets(made)]
     return made
 
 
 def test_each_target_is_judged_by_its_own_bound(report):
-    assert {target.name: (round(target.observed, 3), target.met) for target in compare.targets(report)} == {
+    assert {target.name: (round(target.observed, 3), target.met) for target in targets(report)} == {
         "answers/s at concurrency 8, over the baseline's": (4.0, True),
         "answers/s at concurrency 8, over the engine alone": (0.889, True),
         "p95 at concurrency 8, over the baseline's": (0.249, True),
@@ -53,7 +55,7 @@ def test_each_target_is_judged_by_its_own_bound(report):
 def test_what_was_not_run_is_not_judged(report):
     report["rows"] = [row("service", 4), row("baseline", 4)]
     report["soak"] = {}
-    names = [target.name for target in compare.targets(report)]
+    names = [target.name for target in targets(report)]
     assert names == ["start to first answer, over the baseline's", "greatest memory, over the baseline's"]
 
 
@@ -67,18 +69,18 @@ def test_the_table_says_what_was_missed(report):
 
 
 def test_pictures_are_drawn(report, tmp_path):
-    picture.comparison(report, tmp_path / "compare.png")
-    picture.curve({"by_length": {1000: 0.1, 2000: 0.2}, "by_batch": {1: 0.1, 2: 0.2}}, tmp_path / "curve.png")
+    charts.comparison(report, tmp_path / "compare.png")
+    charts.curve({"by_length": {1000: 0.1, 2000: 0.2}, "by_batch": {1: 0.1, 2: 0.2}}, tmp_path / "curve.png")
     for path in tmp_path.iterdir():
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_the_baselines_environment_it_says_how_to_make_it(tmp_path, capsys):
     missing = str(tmp_path / "python")
-    assert __main__.main(["compare", "--baseline-python", missing, "--output", str(tmp_path / "out")]) == 1
+    assert main(["compare", "--baseline-python", missing, "--output", str(tmp_path / "out")]) == 1
     assert "`make compare` makes" in capsys.readouterr().err
 
 
 def test_questions_that_are_not_there_are_named(tmp_path, capsys):
-    assert __main__.main(["curve", "--data", str(tmp_path / "gone.json"), "--output", str(tmp_path / "out")]) == 1
+    assert main(["curve", "--data", str(tmp_path / "gone.json"), "--output", str(tmp_path / "out")]) == 1
     assert "gone.json" in capsys.readouterr().err

@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from loadtest import curve, processes, questions
-from loadtest.drive import Load, drive
-from loadtest.processes import Server
+from loadtest import processes, questions
 from loadtest.questions import SAMPLE, Question
+from loadtest.servers import curve
+from loadtest.servers.drive import Load, drive
+from loadtest.servers.server import Server, peak_memory, running
 from tests.commands import ROOT
 
 ASKED = questions.load(SAMPLE, count=20)
@@ -79,7 +80,7 @@ def test_a_server_that_ends_is_told_with_its_log(tmp_path):
     command = ["sh", "-c", "echo no such model; exit 3"]
     with (
         pytest.raises(RuntimeError, match="the service ended with 3:\nno such model"),
-        processes.running("service", command, processes.free_port(), b"", cwd=ROOT, env={}, log=tmp_path / "log"),
+        running("service", command, processes.free_port(), b"", cwd=ROOT, env={}, log=tmp_path / "log"),
     ):
         pass
 
@@ -87,7 +88,7 @@ def test_a_server_that_ends_is_told_with_its_log(tmp_path):
 def test_a_process_is_watched_with_all_below_it(server):
     watched = Server("service", server.address[1], server.pid, 0.0)
     before = watched.cpu_s()
-    with processes.peak_memory(watched) as memory:
+    with peak_memory(watched) as memory:
         drive(watched.url, ASKED, concurrency=4, count=40)
     assert watched.cpu_s() > before
     assert max(memory) > 100

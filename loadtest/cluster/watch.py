@@ -1,11 +1,9 @@
-"""What a cluster does under load, once a second: the autoscaler, the pods, and the requests that each got."""
+"""Reads the state of the service on a cluster: its autoscaler, its pods, and how many requests each pod answered."""
 
 from __future__ import annotations
 
 import re
-import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deploy.autoscaling import Autoscaler
@@ -15,70 +13,29 @@ from deploy.objects.common import SERVING, labels
 from deploy.objects.scaling import AUTOSCALER
 from deploy.objects.serving import DEPLOYMENT, SERVICE
 from deploy.quantities import millicores
-from loadtest.swarm import Figures
+from loadtest.samples import ClusterState, Pod
 
 _ANSWERED = re.compile(r'^bentoml_service_request_total\{[^}]*endpoint="/answer"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Pod:
-    """A pod that is ready. millicores: what it uses; answered: requests since its start. None: not known."""
-
-    millicores: float | None = None
-    answered: float | None = None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One second. second: since the start. pods: those that are ready, by name."""
-
-    second: float
-    stage: str
-    users: int
-    requests: int
-    failures: int
-    rate: float
-    p50_ms: float | None
-    p95_ms: float | None
-    autoscaler: Autoscaler | None = None
-    pods: dict[str, Pod] = field(default_factory=dict)
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return asdict(self) | {"autoscaler": None if self.autoscaler is None else self.autoscaler._asdict()}
-
-
-def sample(begun: float, stage: str, figures: Figures, watch: Watch | None = None, *, answered: bool = False) -> Sample:
-    """Take a sample; a cluster that does not answer for once leaves its part of it empty.
-
-    answered: ask each pod for its count too, which costs it some millicores.
-    """
-    taken = Sample(
-        second=round(time.monotonic() - begun, 1),
-        stage=stage,
-        users=figures.users,
-        requests=figures.requests,
-        failures=figures.failures,
-        # Once it has stopped, Locust repeats its last ones.
-        rate=round(figures.rate, 2) if figures.users else 0.0,
-        p50_ms=figures.p50_ms if figures.users else None,
-        p95_ms=figures.p95_ms if figures.users else None,
-    )
-    if watch is None:
-        return taken
-    with suppress(DeployError):
-        return Sample(**(vars(taken) | {"autoscaler": watch.autoscaler(), "pods": watch.pods(answered=answered)}))
-    return taken
-
-
 class Watch:
-    """The service's namespace on a cluster. port: of its pods."""
+    """The service in a namespace of a cluster. port: the port that its pods listen on."""
 
     def __init__(self, cluster: Cluster, namespace: str, port: int) -> None:
         self._cluster, self._namespace, self._port = cluster, namespace, port
 
+    def state(self, *, answered: bool = False) -> ClusterState:
+        """Return the replicas now; an empty state when the cluster does not answer.
+
+        answered: also ask each pod how many requests it has answered, which costs it some CPU.
+        """
+        try:
+            return ClusterState(self.autoscaler(), self.pods(answered=answered))
+        except DeployError:
+            return ClusterState()
+
     def autoscaler(self) -> Autoscaler:
-        """Return what the HPA says. Raises DeployError when there is none, or no cluster."""
+        """Return the HPA's state. Raises DeployError when there is none, or no cluster."""
         manifest = self._cluster.get("HorizontalPodAutoscaler", AUTOSCALER, self._namespace)
         if manifest is None:
             raise Refused(f"there is no HPA {self._namespace}/{AUTOSCALER}; run `python -m deploy apply` first", 404)
@@ -89,7 +46,7 @@ class Watch:
         try:
             self._cluster.find("PodMetrics", self._namespace)
         except Refused as error:
-            if error.status == 403:  # it is there, and not for these credentials
+            if error.status == 403:  # the API is there, but these credentials may not read it
                 return
             raise Refused(
                 f"the metrics API does not answer, so that the HPA reads no CPU and never scales ({error}); "
@@ -98,12 +55,12 @@ class Watch:
             ) from error
 
     def pods(self, *, answered: bool = False) -> dict[str, Pod]:
-        """Return the pods that are ready."""
+        """Return the pods that are ready, by name."""
         pods = self._cluster.find("Pod", self._namespace, labels(SERVING))
         used: dict[str, float] = {}
-        with suppress(DeployError):  # metrics come late, and may be away for a while
-            for measured in self._cluster.find("PodMetrics", self._namespace):
-                used[measured["metadata"]["name"]] = sum(millicores(c["usage"]["cpu"]) for c in measured["containers"])
+        with suppress(DeployError):  # a new pod has no metrics yet
+            for metrics in self._cluster.find("PodMetrics", self._namespace):
+                used[metrics["metadata"]["name"]] = sum(millicores(c["usage"]["cpu"]) for c in metrics["containers"])
         names = [pod["metadata"]["name"] for pod in pods if _ready(pod)]
         return {name: Pod(used.get(name), self._answered(name) if answered else None) for name in names}
 
@@ -116,7 +73,7 @@ class Watch:
         return sum(millicores(container["resources"]["requests"]["cpu"]) for container in containers)
 
     def url(self) -> str:
-        """Return where the service is reached from outside: its port on a node. Raises DeployError."""
+        """Return the service's address from outside the cluster: its port on a node. Raises DeployError."""
         service = self._cluster.get("Service", SERVICE, self._namespace) or {"spec": {"ports": []}}
         ports = [port["nodePort"] for port in service["spec"]["ports"] if "nodePort" in port]
         addresses = {
@@ -134,7 +91,7 @@ class Watch:
     def _answered(self, pod: str) -> float | None:
         try:
             text = self._cluster.metrics(pod, self._port, self._namespace)
-        except DeployError:  # it is just going
+        except DeployError:  # the pod is being deleted
             return None
         return sum(map(float, _ANSWERED.findall(text)))
 

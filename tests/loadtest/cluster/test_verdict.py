@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from deploy.autoscaling import Autoscaler
-from loadtest import picture, report, run
-from loadtest.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, Limits, judge
-from loadtest.watch import Pod, Sample
+from loadtest import criteria, report, timeline
+from loadtest.cluster.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, Limits, judge
+from loadtest.samples import Pod, Sample
 
 REQUEST_M = 250.0
 SHARES = {f"pod-{number}": 100.0 for number in range(6)}
@@ -157,8 +157,8 @@ def test_the_report_is_written_for_all_its_readers(tmp_path):
 def test_the_picture_says_the_verdict_and_draws_failures_and_cpu_against_its_target(tmp_path):
     """Its panels hold what the samples do, under the verdict."""
     samples = [replace(taken, failures=5 * number) for number, taken in enumerate(course())]
-    picture.timeline(samples, tmp_path / "one.png", "Load: passed")
-    figure = picture.drawn(samples, report.headline("Autoscaling", judge(samples, Limits(), REQUEST_M)))
+    timeline.write(samples, tmp_path / "one.png", "Load: passed")
+    figure = timeline.draw(samples, report.headline("Autoscaling", judge(samples, Limits(), REQUEST_M)))
     drawn = {line.get_label(): np.asarray(line.get_ydata()).tolist() for panel in figure.axes for line in panel.lines}
     assert figure.get_suptitle() == "Autoscaling: failed (failures)"
     assert drawn["CPU as the HPA reads it"] == [3, 40, 60, 30, 30, 3, 3]
@@ -169,11 +169,11 @@ def test_the_picture_says_the_verdict_and_draws_failures_and_cpu_against_its_tar
 
 def test_a_run_is_judged_by_its_thresholds():
     samples = [sample(second, "soak", 2, 2) for second in (1, 2, 10)]
-    thresholds = run.Thresholds(p95_ms=200, rate=10)
-    assert all(check.passed for check in run.judge(samples, thresholds))
-    assert [check.passed for check in run.judge(samples, run.Thresholds(p95_ms=199, rate=11))] == [1, 1, 0, 0]
+    thresholds = criteria.Thresholds(p95_ms=200, rate=10)
+    assert all(check.passed for check in criteria.judge(samples, thresholds))
+    assert [check.passed for check in criteria.judge(samples, criteria.Thresholds(p95_ms=199, rate=11))] == [1, 1, 0, 0]
 
 
 def test_a_run_without_a_request_fails():
     idle = replace(sample(1, "soak", 2, 2), requests=0)
-    assert [check.passed for check in run.judge([idle], run.Thresholds())] == [False, False]
+    assert [check.passed for check in criteria.judge([idle], criteria.Thresholds())] == [False, False]

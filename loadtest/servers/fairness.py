@@ -8,8 +8,8 @@ from typing import Any
 import gevent
 
 from loadtest import questions
-from loadtest.drive import Load, drive
 from loadtest.questions import Question
+from loadtest.servers.drive import Load, drive
 
 LONG_CHARACTERS = 100_000
 """The longest context that the service takes."""

@@ -1,15 +1,14 @@
 """Timelines played on a server that speaks the Kubernetes API, watched and judged; and the whole once, with Locust."""
 
-import time
-
 import pytest
 
 from deploy.errors import Refused
 from deploy.objects.common import SERVING, labels
-from loadtest import autoscale, watch
+from loadtest.cluster import autoscale
+from loadtest.cluster.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, SETTLE, Limits, judge, shares
+from loadtest.cluster.watch import Watch
+from loadtest.samples import Sample
 from loadtest.swarm import Figures
-from loadtest.verdict import BASELINE, COOL, HOLD, RAMP, SCALED, SETTLE, Limits, judge, shares
-from loadtest.watch import Watch
 from tests.deploy import api as apis
 
 NAMESPACE, PORT = "serving-model-env", 5000
@@ -64,7 +63,7 @@ def play(api, watching, *scenes):
     for second, (stage, scene) in enumerate(zip(STAGES, scenes, strict=True)):
         scene()
         figures = Figures(6, 100 * second, 0, 10.0, 50.0, 200.0, {})
-        samples.append(watch.sample(time.monotonic() - second, stage, figures, watching, answered=stage == SCALED))
+        samples.append(Sample.of(second, stage, figures, watching.state(answered=stage == SCALED)))
     return samples, {check.name: check for check in judge(samples, Limits(), 250)}
 
 
