@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from tabulate import tabulate
+
 
 class Level(StrEnum):
     """The level of a finding. error: a deployment would fail. warning: it may behave in an unexpected way."""
@@ -39,10 +41,13 @@ def error(message: str, remedy: str) -> Finding:
 
 
 def table(findings: list[Finding]) -> str:
-    """Format the findings as lines of text."""
-    width = max(len(finding.check) for finding in findings)
-    return "\n".join(
-        f"{finding.level:7}  {finding.check:{width}}  {finding.message}"
-        + (f"\n{'':7}  {'':{width}}  -> {finding.remedy}" if finding.remedy else "")
+    """Format the findings as text for a terminal; a remedy stands below its message."""
+    rows = [
+        (
+            str(finding.level),
+            finding.check,
+            f"{finding.message}\n-> {finding.remedy}" if finding.remedy else finding.message,
+        )
         for finding in findings
-    )
+    ]
+    return tabulate(rows, tablefmt="plain", disable_numparse=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tabulate import tabulate
+
 from deploy import evidence
 from deploy.autoscaling import Autoscaler
 from deploy.cluster import Cluster
@@ -50,7 +52,7 @@ def table(state: dict[str, Any]) -> str:
         rows.append(("CPU", f"{cpu}, {scaler['target']} % wanted"))
     rows += [("pod" if not number else "", f"{pod['name']} {pod['state']}") for number, pod in enumerate(state["pods"])]
     rows += [("events" if not number else "", line) for number, line in enumerate(state["events"])]
-    return "\n".join(f"{name:10}{value}".rstrip() for name, value in rows)
+    return tabulate(rows, tablefmt="plain", disable_numparse=True)
 
 
 def verified(report: dict[str, Any]) -> str:
@@ -66,8 +68,7 @@ def verified(report: dict[str, Any]) -> str:
         for name, value in measured.items()
     ]
     rows.append(("answer", f"{report['answer']} ({report['confidence']:.2f})"))
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
+    return tabulate(rows, tablefmt="plain", disable_numparse=True)
 
 
 def _health(cluster: Cluster, namespace: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from tabulate import tabulate
+
 from loadtest import timeline
 from loadtest.criteria import Criterion
 from loadtest.samples import Sample
@@ -52,16 +54,19 @@ def error_lines(counts: dict[str, int]) -> str:
 
 
 def table(criteria: Sequence[Criterion]) -> str:
-    """Lay the verdict out for a person."""
-    rows = [("", "", "observed", "expected")]
-    rows += [
+    """Return the verdict as text for a terminal; an explanation follows its criterion on a line of its own."""
+    rows = [
         ("ok" if criterion.passed else "FAILED", criterion.name, criterion.observed, criterion.expected)
         for criterion in criteria
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    whys = {criterion.name: f"{'':{widths[0]}}  -> {criterion.why}" for criterion in criteria if criterion.why}
-    return "\n".join(line for row, text in zip(rows, lines, strict=True) for line in (text, whys.get(row[1])) if line)
+    heading, *lines = tabulate(
+        rows, ("", "", "observed", "expected"), tablefmt="plain", disable_numparse=True
+    ).splitlines()
+    explained = [
+        line if not criterion.why else f"{line}\n        -> {criterion.why}"
+        for criterion, line in zip(criteria, lines, strict=True)
+    ]
+    return "\n".join([heading, *explained])
 
 
 def _csv(path: Path, samples: Sequence[Sample]) -> None:

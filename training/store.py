@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tabulate import tabulate
+
 from bento_service import artifact, model_store
 from bento_service.reading.gpu import CHECKPOINT_SUFFIX
 from training.errors import StoreError
@@ -150,18 +152,16 @@ def _read(entry: bentoml.Model, name: str) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Lay out `entries` for a person, a line a model."""
-    lines = [("tag", "created", "stage", "exact match", "F1", "trained on")]
+    """Return `entries` as text for a terminal, a line a model."""
+    lines = []
     for row in rows:
         overall = row["metrics"].get("served", {}).get("overall", {})
         figures = [f"{overall[name]:.2f}" if name in overall else "" for name in ("exact_match", "f1")]
         data = row["data"]
         trained_on = f"{data['questions']} questions of {', '.join(data['sources'])}" if data else ""
         lines.append((row["tag"], row["created"], row["stage"], *figures, trained_on))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    headers = ("tag", "created", "stage", "exact match", "F1", "trained on")
+    return tabulate(lines, headers, tablefmt="plain", disable_numparse=True)
 
 
 def _newest_first(name: str) -> list[bentoml.Model]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
 from bento_service.reading.cpus import cpu_count
 from bento_service.reading.gpu import CHECKPOINT_SUFFIX
@@ -151,19 +152,12 @@ def _soak(server: Server, questions: Sequence[Question], count: int) -> dict[str
 
 
 def table(report: dict[str, Any]) -> str:
-    """Lay out a report for a person."""
+    """Return the report as text for a terminal."""
+    engine = ", ".join(f"{count}: {rate:.1f} questions/s" for count, rate in report["engine_alone"].items())
     lines = [
         f"{report['model']} on {report['cpus']} CPUs, {report['tokens']:.0f} tokens a window",
-        "engine alone, beside the turns of "
-        + ", ".join(f"{at_once}: {rate:.1f} questions/s" for at_once, rate in report["engine_alone"].items()),
-        f"{'':9} {'at once':>7} {'answers/s':>9} {'p50 ms':>7} {'p95 ms':>7} {'p99 ms':>7} {'failed':>6} "
-        f"{'CPU ms':>6} {'MB':>5} {'generator':>9}",
-    ]
-    lines += [
-        f"{row['server']:9} {row['concurrency']:7d} {row['rate']:9.1f} {row['p50_ms']:7.1f} {row['p95_ms']:7.1f} "
-        f"{row['p99_ms']:7.1f} {row['failures']:6d} {row['cpu_ms']:6.1f} {row['memory_mb']:5.0f} "
-        f"{100 * row['generator_share']:7.1f} %"
-        for row in report["rows"]
+        f"engine alone, beside the turns of {engine}",
+        _servers(report["rows"]),
     ]
     lines += [
         f"{name}: first answer {seconds:.2f} s after the start" for name, seconds in report["first_answer_s"].items()
@@ -173,8 +167,39 @@ def table(report: dict[str, Any]) -> str:
             f"{soak['requests']} requests of many lengths: {sum(soak['failures'].values())} failed, "
             f"{soak['settled_mb']:.0f} MB once settled, {soak['peak_mb']:.0f} at most, {soak['end_mb']:.0f} in the end"
         )
-    for target in report["targets"]:
-        way = "at least" if target["at_least"] else "at most"
-        verdict = "yes" if target["met"] else "NO"
-        lines.append(f"{verdict:>3}  {target['name']}: {target['observed']:.3f}, {way} {target['bound']:.3f}")
+    lines.append(_targets(report["targets"]))
     return "\n".join(lines)
+
+
+def _servers(rows: list[dict[str, Any]]) -> str:
+    columns = {
+        "server": "",
+        "concurrency": "at once",
+        "rate": "answers/s",
+        "p50_ms": "p50 ms",
+        "p95_ms": "p95 ms",
+        "p99_ms": "p99 ms",
+        "failures": "failed",
+        "cpu_ms": "CPU ms",
+        "memory_mb": "MB",
+        "generator_share": "generator",
+    }
+    return tabulate(
+        [[row[name] for name in columns] for row in rows],
+        list(columns.values()),
+        tablefmt="plain",
+        floatfmt=("", "", ".1f", ".1f", ".1f", ".1f", "", ".1f", ".0f", ".1%"),
+        colalign=("left", *["right"] * (len(columns) - 1)),
+    )
+
+
+def _targets(targets: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            "yes" if target["met"] else "NO",
+            f"{target['name']}: {target['observed']:.3f}, "
+            f"{'at least' if target['at_least'] else 'at most'} {target['bound']:.3f}",
+        )
+        for target in targets
+    ]
+    return tabulate(rows, tablefmt="plain", colalign=("right", "left"))

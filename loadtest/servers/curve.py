@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
 from loadtest import questions
 from loadtest.questions import Question
@@ -50,10 +51,14 @@ def _fastest(server: Server, path: str, body: bytes, repeats: int) -> float:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Lay out a report for a person."""
-    lines = [f"{'characters':>10} {'s':>7} {'ms/1,000':>8}"]
-    lines += [f"{n:10d} {s:7.3f} {1e6 * s / n:8.1f}" for n, s in report["by_length"].items()]
-    lines += [f"{'questions':>10} {'s':>7} {'ms each':>8}"]
-    lines += [f"{n:10d} {s:7.3f} {1e3 * s / n:8.1f}" for n, s in report["by_batch"].items()]
-    lines.append(f"beyond {LENGTHS[-1] // 10} characters the time grows with their number to the {report['slope']:.2f}")
-    return "\n".join(lines)
+    """Return the report as text for a terminal."""
+    by_length = [(length, seconds, 1e6 * seconds / length) for length, seconds in report["by_length"].items()]
+    by_batch = [(count, seconds, 1e3 * seconds / count) for count, seconds in report["by_batch"].items()]
+    floatfmt = ("", ".3f", ".1f")
+    return "\n".join(
+        [
+            tabulate(by_length, ("characters", "s", "ms/1,000"), tablefmt="plain", floatfmt=floatfmt),
+            tabulate(by_batch, ("questions", "s", "ms each"), tablefmt="plain", floatfmt=floatfmt),
+            f"beyond {LENGTHS[-1] // 10} characters the time grows with their number to the {report['slope']:.2f}",
+        ]
+    )

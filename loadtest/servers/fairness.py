@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gevent
+from tabulate import tabulate
 
 from loadtest import questions
 from loadtest.questions import Question
@@ -47,13 +48,17 @@ def _row(load: Load) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Lay out a report for a person."""
-    lines = [f"{'':6} {'at once':>7} {'answers':>8} {'p50 ms':>8} {'p95 ms':>8} {'max ms':>8}  failures"]
+    """Return the report as text for a terminal."""
+    rows = []
     for kind in ("short", "long"):
         row = report[kind]
-        failures = ", ".join(f"{count} x {what}" for what, count in row["failures"].items()) or "none"
-        lines.append(
-            f"{kind:6} {report[f'{kind}_at_once']:7} {row['answers']:8} {row['p50_ms']:8.0f} {row['p95_ms']:8.0f} "
-            f"{row['max_ms']:8.0f}  {failures}"
-        )
-    return "\n".join(lines)
+        failures = ", ".join(f"{count} x {reason}" for reason, count in row["failures"].items()) or "none"
+        latencies = [row[name] for name in ("p50_ms", "p95_ms", "max_ms")]
+        rows.append([kind, report[f"{kind}_at_once"], row["answers"], *latencies, failures])
+    return tabulate(
+        rows,
+        ("", "at once", "answers", "p50 ms", "p95 ms", "max ms", "failures"),
+        tablefmt="plain",
+        floatfmt=("", "", "", ".0f", ".0f", ".0f", ""),
+        colalign=("left", *["right"] * 5, "left"),
+    )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tabulate import tabulate
 
 from bento_service.reading.cpus import cpu_count
 from bento_service.reading.engines import Engine, Logits, OnnxEngine, TorchEngine
@@ -183,10 +184,12 @@ def _quantize_openvino(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -
 
 
 def table(measured: list[dict[str, Any]]) -> str:
-    """Lay out `race` as a table in Markdown."""
-    lines = ["| engine | questions/s | F1 | over full precision | same answers |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {row['name']} | {row['rate']:.1f} | {row['f1']:.2f} | {row['f1_ratio']:.3f} | {100 * row['same']:.1f} % |"
-        for row in measured
-    ]
-    return "\n".join(lines)
+    """Return the rows of `race` as a table in Markdown."""
+    rows = [(row["name"], row["rate"], row["f1"], row["f1_ratio"], f"{100 * row['same']:.1f} %") for row in measured]
+    return tabulate(
+        rows,
+        ("engine", "questions/s", "F1", "over full precision", "same answers"),
+        tablefmt="pipe",
+        floatfmt=("", ".1f", ".2f", ".3f", ""),
+        colalign=("left", *["right"] * 4),
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 from tqdm import tqdm
 
 from bento_service.errors import QuestionTooLong
@@ -154,9 +155,8 @@ def table(report: dict[str, Any]) -> str:
         rows += _rows("answerable, an answer forced", report["forced"]["overall"])
     for name, groups in report.get("slices", {}).items():
         rows += [row for value, metrics in groups.items() for row in _rows(f"{name}: {value}", metrics)]
-    width = max(len(row[0]) for row in rows)
-    lines = [f"{'':{width}}  questions  exact match     F1"]
-    lines += [f"{name:{width}}  {total:9d}  {em:11.2f}  {f1:5.2f}" for name, total, em, f1 in rows]
+    headers = ("", "questions", "exact match", "F1")
+    lines = [tabulate(rows, headers, tablefmt="plain", floatfmt=".2f", colalign=("left", "right", "right", "right"))]
     lines += _confidence_lines(report["confidence"])
     if "no_answer" in report:
         lines += [_no_answer_line(**report["no_answer"])]

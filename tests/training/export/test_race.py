@@ -36,5 +36,5 @@ def test_threads_change_the_speed_and_not_the_answers(measured):
 def test_the_table_has_a_line_an_engine(measured):
     lines = race.table(measured).splitlines()
     assert len(lines) == 2 + len(measured)
-    assert lines[2].startswith("| torch float32 |")
+    assert lines[2].startswith("| torch float32 ")
     assert len({line.count("|") for line in lines}) == 1
