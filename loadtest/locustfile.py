@@ -1,10 +1,10 @@
-"""Users that ask realistic questions and check every answer: `locust -f loadtest/locustfile.py --host URL`.
+"""Users that send realistic questions and check every answer: `locust -f loadtest/locustfile.py --host URL`.
 
 Works with the web UI, with `--headless`, and with `--master` and `--worker`. From the environment:
 
 QNA_LOAD_DATA     files in SQuAD JSON, separated by spaces and quoted as in a shell (the embedded sample)
 QNA_LOAD_WEIGHTS  how often each kind is asked (short=8,long=1,unanswerable=1)
-QNA_LOAD_SHAPE    a shape of loadtest/shapes.py, such as ramp:users=50,seconds=60 (what the UI or the flags say)
+QNA_LOAD_SHAPE    a shape of loadtest/shapes.py, such as ramp:users=50,seconds=60 (else the UI or flags decide)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from locust import FastHttpUser, LoadTestShape, between, runners, task, web
 
 from loadtest import questions, shapes
 
-# Who asks Locust for its figures once a second is not to hear the same ones twice or thrice.
+# The statistics are read once a second; Locust's defaults would repeat them for two or three seconds.
 web.DEFAULT_CACHE_TIME = 0.5
 runners.WORKER_REPORT_INTERVAL = 1.0
 
@@ -38,29 +38,29 @@ def _bodies() -> list[tuple[str, dict[str, Any]]]:
     paths = [Path(word) for word in shlex.split(os.environ.get("QNA_LOAD_DATA", ""))] or questions.SAMPLE
     kinds = questions.kinds(paths)
     weights = _weights(os.environ.get("QNA_LOAD_WEIGHTS", ""))
-    drawn = random.Random(3)  # noqa: S311  # no secret
+    shuffled = random.Random(3)  # noqa: S311  # no secret
     order = [kind for kind, weight in weights.items() for _ in range(weight * 100) if kinds.get(kind)]
-    drawn.shuffle(order)
+    shuffled.shuffle(order)
     turns = {kind: itertools.cycle(bodies) for kind, bodies in kinds.items()}
     return [(kind, next(turns[kind])) for kind in order]
 
 
-class Asker(FastHttpUser):
-    """Asks one question after the other, with the pauses of somebody who reads the answers."""
+class QuestionUser(FastHttpUser):
+    """A user who sends one question after the other, and pauses to read each answer."""
 
     wait_time = between(0.05, 0.2)
     _requests = _bodies()
     _users = itertools.count()
 
     def on_start(self) -> None:
-        """Begin somewhere else than the other users do."""
+        """Start at another question than the other users."""
         start = next(self._users) * 97 % len(self._requests)
         self._turns = itertools.cycle(self._requests[start:] + self._requests[:start])
         self._count = 0
 
     @task
     def ask(self) -> None:
-        """Ask the next question; what is no span of its context is a failure."""
+        """Ask the next question; an answer that is not a span of its context is a failure."""
         kind, body = next(self._turns)
         self._count += 1
         headers = {"Connection": "close"} if self._count % RECYCLE == 0 else {}
@@ -84,5 +84,5 @@ if os.environ.get("QNA_LOAD_SHAPE"):
 
         def tick(self) -> tuple[int, float] | None:
             """Return users and spawn rate; None at the end."""
-            now = self._walk.tick()
-            return None if now is None else (now.users, now.spawn_rate)
+            tick = self._walk.tick()
+            return None if tick is None else (tick.users, tick.spawn_rate)

@@ -1,4 +1,4 @@
-"""Questions to ask: of the embedded sample, or of any file in SQuAD JSON."""
+"""Loads questions from the embedded sample, or from any file in SQuAD JSON."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ SAMPLE = tuple(sorted((Path(__file__).parent.parent / "training" / "sample").glo
 
 @dataclass(frozen=True)
 class Question:
-    """One question about one context."""
+    """A question and its context."""
 
     question: str
     context: str
 
     @property
     def body(self) -> bytes:
-        """The request's body."""
+        """The body of a request to `/answer`."""
         return json.dumps({"question": self.question, "context": self.context}).encode()
 
 
 def load(paths: Sequence[Path], *, count: int, seed: int = 3) -> list[Question]:
-    """Draw `count` answerable questions, all of them when there are fewer. Raises OSError or ValueError."""
+    """Return `count` answerable questions at random, or all if there are fewer. Raises OSError or ValueError."""
     questions = []
     for path in paths:
         try:
@@ -46,26 +46,26 @@ def load(paths: Sequence[Path], *, count: int, seed: int = 3) -> list[Question]:
 
 
 def of_length(questions: Sequence[Question], characters: int) -> Question:
-    """Return the first question, with a context of exactly so many characters made of all the contexts."""
+    """Return the first question with a context of `characters` characters, joined from all contexts."""
     contexts = " ".join(question.context for question in questions)
     repeated = f"{contexts} " * (characters // len(contexts) + 1)
     return Question(questions[0].question, repeated[:characters])
 
 
 LONG_CHARACTERS = 6_000
-"""Of a long context: some five windows."""
+"""Length that a long context has at least (characters): several windows."""
 
 
 def kinds(paths: Sequence[Path]) -> dict[str, list[dict[str, object]]]:
-    """Return requests by kind: short and long contexts, and unanswerable questions. Raises OSError or ValueError.
+    """Return the bodies of requests by kind: short, long and unanswerable. Raises OSError or ValueError.
 
-    A long context is the question's own with others before it, so that the answer is in its last part.
+    A long context ends with the question's own context, so that the answer is in its last window.
     """
     answerable = load(paths, count=1_000_000)
-    before = of_length(answerable, LONG_CHARACTERS).context
+    padding = of_length(answerable, LONG_CHARACTERS).context
     return {
         "short": [{"question": example.question, "context": example.context} for example in answerable],
-        "long": [{"question": example.question, "context": f"{before} {example.context}"} for example in answerable],
+        "long": [{"question": example.question, "context": f"{padding} {example.context}"} for example in answerable],
         "unanswerable": [
             {"question": row["question"], "context": paragraph["context"], "allow_no_answer": True}
             for path in paths

@@ -1,4 +1,4 @@
-"""How many users there are, and when: stages that are validated, and a walk through them by a clock that is given."""
+"""Load shapes: the number of users over time, as a sequence of stages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """A time with so many users.
+    """A part of a run with a given number of users.
 
     users: at its end. seconds: how long it lasts; with `until`, at most. ramp_s: of these, how long it takes from the
-    stage before's users to its own. until: ends the stage as soon as it says so. Raises ValueError for a stage that
-    can't be.
+    stage before's users to its own. until: ends the stage as soon as it returns true. Raises ValueError for
+    impossible values.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Tick:
-    """What there should be now. spawn_rate: users that come or go a second."""
+    """The number of users that there should be now. spawn_rate: users that come or go a second."""
 
     stage: str
     users: int
@@ -42,7 +42,7 @@ class Tick:
 
 
 class Walk:
-    """Goes through stages, one after the other, from the first tick on."""
+    """Goes through the stages, one after the other, from the first tick on. clock: returns seconds."""
 
     def __init__(self, stages: Sequence[Stage], clock: Callable[[], float] = time.monotonic) -> None:
         if not stages:
@@ -51,10 +51,10 @@ class Walk:
         self._before = 0  # users of the stage before
         self._begun: float | None = None
         self.ended: dict[str, float] = {}
-        """Seconds that each stage that is over has lasted."""
+        """Seconds that each finished stage lasted."""
 
     def tick(self) -> Tick | None:
-        """Return what there should be now; None when the last stage is over."""
+        """Return the number of users that there should be now; None when the last stage is over."""
         now = self._clock()
         self._begun = now if self._begun is None else self._begun
         while self._stages:
@@ -108,7 +108,7 @@ _EXAMPLES = {
 
 
 def parse(text: str) -> list[Stage]:
-    """Read a shape as it is typed, such as `steps:users=20,step=5,seconds=30`. Raises ValueError."""
+    """Return the stages of a shape in text form, such as `steps:users=20,step=5,seconds=30`. Raises ValueError."""
     name, _, words = text.partition(":")
     if name not in SHAPES:
         raise ValueError(f"there is no shape {name}; there is {', '.join(SHAPES)}")
@@ -122,12 +122,12 @@ def parse(text: str) -> list[Stage]:
     try:
         return SHAPES[name](**values)
     except TypeError as error:
-        wrong = str(error).partition("() ")[2]
-        raise ValueError(f"shape {text}: {wrong}; write it as {example}") from error
+        problem = str(error).partition("() ")[2]
+        raise ValueError(f"shape {text}: {problem}; write it as {example}") from error
 
 
 def _number(text: str, key: str, value: str, example: str) -> float:
-    """Read a value of a shape: people are whole numbers, and seconds may have a fraction."""
+    """Return a value of a shape: numbers of users are whole, seconds may have a fraction."""
     whole = key in ("users", "step", "base")
     try:
         number = int(value) if whole else float(value)

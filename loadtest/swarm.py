@@ -1,4 +1,4 @@
-"""Locust in a process of its own, driven by its web API: users come and go as they are told."""
+"""Runs Locust in a process of its own, and controls its users through its web API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _START_S = 60
 
 @dataclass(frozen=True)
 class Figures:
-    """What Locust counts. requests and failures: since the start; rate (a second) and latencies: of late (ms)."""
+    """Locust's statistics. requests, failures: since the start. rate (requests/s), latencies (ms): recent ones."""
 
     users: int
     requests: int
@@ -39,14 +39,14 @@ class Figures:
 
 
 class Swarm:
-    """A running Locust."""
+    """A Locust process that runs."""
 
     def __init__(self, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self._url, self._process, self._log = url, process, log
         self._users = 0
 
     def resize(self, users: int, spawn_rate: float) -> None:
-        """Have so many users, from now on. Raises RuntimeError when Locust has ended."""
+        """Change the number of users. Raises RuntimeError when Locust has ended."""
         if users == self._users:
             return
         if users == 0:
@@ -56,18 +56,18 @@ class Swarm:
         self._users = users
 
     def figures(self) -> Figures:
-        """Return what has come of it. Raises RuntimeError when Locust has ended."""
-        found = self._request("/stats/requests")
-        total = found["stats"][-1]
-        late = found.get("current_response_time_percentiles", {})
+        """Return the statistics so far. Raises RuntimeError when Locust has ended."""
+        stats = self._request("/stats/requests")
+        total = stats["stats"][-1]
+        percentiles = stats.get("current_response_time_percentiles", {})
         return Figures(
-            users=found["user_count"],
+            users=stats["user_count"],
             requests=total["num_requests"],
             failures=total["num_failures"],
             rate=total["current_rps"],
-            p50_ms=late.get("response_time_percentile_0.5"),
-            p95_ms=late.get("response_time_percentile_0.95"),
-            errors=_counted((error["error"], error["occurrences"]) for error in found["errors"]),
+            p50_ms=percentiles.get("response_time_percentile_0.5"),
+            p95_ms=percentiles.get("response_time_percentile_0.95"),
+            errors=_count_errors((error["error"], error["occurrences"]) for error in stats["errors"]),
         )
 
     def _request(self, path: str, form: dict[str, str] | None = None) -> Any:
@@ -84,22 +84,22 @@ class Swarm:
             raise RuntimeError(f"locust does not answer ({error}); see {self._log}") from error
 
 
-def _counted(errors: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Add up what Locust counts by kind of request, most frequent first.
+def _count_errors(errors: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return how often each error occurred over all kinds of request, most frequent first.
 
     `CatchResponseError('[Errno 111] Connection refused')` becomes `connection refused`.
     """
     counts: Counter[str] = Counter()
     for text, count in errors:
         inner = re.fullmatch(r"\w+\([\"'](.*)[\"']\)", text)
-        plain = re.sub(r"^\[Errno -?\d+\] ", "", text if inner is None else inner[1])
-        counts[plain[:1].lower() + plain[1:]] += count
+        message = re.sub(r"^\[Errno -?\d+\] ", "", text if inner is None else inner[1])
+        counts[message[:1].lower() + message[1:]] += count
     return dict(counts.most_common())
 
 
 @contextmanager
 def swarm(host: str, log: Path, workers: int = 1, data: tuple[Path, ...] = ()) -> Iterator[Swarm]:
-    """Run Locust against a host, without users at first. workers: processes that ask."""
+    """Run Locust against a host, without users at first. workers: processes that send requests."""
     port = processes.free_port()
     words = ["-f", LOCUSTFILE, "--host", host, "--web-host", "127.0.0.1", "--web-port", str(port)]
     words += ["--processes", str(workers)] if workers > 1 else []

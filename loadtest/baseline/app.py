@@ -1,4 +1,4 @@
-"""What one would otherwise write: FastAPI around the question-answering pipeline that transformers 5.3 removed."""
+"""The baseline of the comparison: FastAPI around the question-answering pipeline that transformers 5.3 removed."""
 
 import os
 
@@ -20,10 +20,10 @@ class Request(BaseModel):
 @app.post("/answer")
 def answer(request: Request) -> dict[str, str | float | int]:
     """Answer one question from one context."""
-    found = reader(question=request.question, context=request.context)
+    result = reader(question=request.question, context=request.context)
     return {
-        "answer": found["answer"],
-        "confidence": found["score"],
-        "start_pos": found["start"],
-        "end_pos": found["end"],
+        "answer": result["answer"],
+        "confidence": result["score"],
+        "start_pos": result["start"],
+        "end_pos": result["end"],
     }

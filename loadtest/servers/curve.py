@@ -1,4 +1,4 @@
-"""What a request costs by the length of its context, and by the number of questions in it."""
+"""Measures the response time by the length of the context, and by the number of questions in a request."""
 
 from __future__ import annotations
 
@@ -16,26 +16,35 @@ from loadtest.questions import Question
 from loadtest.servers.server import Server, post
 
 LENGTHS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
-"""Characters of the context."""
+"""Lengths of the context (characters)."""
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
+"""Numbers of questions in a request."""
 REQUEST_S = 120
+"""Deadline of a request (s)."""
 
 
-def measure(server: Server, asked: Sequence[Question], *, repeats: int = 3) -> dict[str, Any]:
+def measure(
+    server: Server,
+    examples: Sequence[Question],
+    *,
+    lengths: Sequence[int] = LENGTHS,
+    batch_sizes: Sequence[int] = BATCHES,
+    repeats: int = 3,
+) -> dict[str, Any]:
     """Time requests one at a time: the fastest of `repeats` in seconds, by length and by batch size.
 
-    slope: the exponent of the time's growth with the length over the last decade; 1 is linear.
+    The slope is the exponent with which the time grows over the last decade of lengths; 1 is linear.
     """
-    bodies = {length: questions.of_length(asked, length).body for length in LENGTHS}
+    bodies = {length: questions.of_length(examples, length).body for length in lengths}
     batches = {
-        size: json.dumps({"queries": [json.loads(asked[i % len(asked)].body) for i in range(size)]}).encode()
-        for size in BATCHES
+        size: json.dumps({"queries": [json.loads(examples[i % len(examples)].body) for i in range(size)]}).encode()
+        for size in batch_sizes
     }
     by_length = {length: _fastest(server, "/answer", body, repeats) for length, body in bodies.items()}
     by_batch = {size: _fastest(server, "/answers", body, repeats) for size, body in batches.items()}
-    decade = [(length, seconds) for length, seconds in by_length.items() if length >= LENGTHS[-1] / 10]
-    lengths, seconds = np.log(np.array(decade)).T
-    slope, _ = np.polyfit(lengths, seconds, 1)
+    decade = [(length, seconds) for length, seconds in by_length.items() if length >= max(lengths) / 10]
+    log_lengths, log_seconds = np.log(np.array(decade)).T
+    slope, _ = np.polyfit(log_lengths, log_seconds, 1)
     return {"by_length": by_length, "by_batch": by_batch, "slope": float(slope)}
 
 

@@ -1,4 +1,4 @@
-"""Requests to `/answer`, so many at once: how long each took, and which failed."""
+"""Sends requests to `/answer`, a given number at once, and records their latencies and failures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REQUEST_S = 120
 
 @dataclass
 class Load:
-    """What came of some load. latencies_s: of the good answers; failures: how often what went wrong."""
+    """The result of some load. latencies_s: of the correct answers; failures: how often each problem occurred."""
 
     seconds: float = 0.0
     latencies_s: list[float] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Load:
     generator_cpu_s: float = 0.0
 
     def __add__(self, other: Load) -> Load:
-        """Both together, one after the other."""
+        """Return the result of both loads, one after the other."""
         return Load(
             self.seconds + other.seconds,
             self.latencies_s + other.latencies_s,
@@ -41,18 +41,18 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Good answers a second."""
+        """Correct answers a second."""
         return len(self.latencies_s) / self.seconds
 
     def percentile_ms(self, percent: float) -> float:
-        """Latency that so many percent of the good answers kept (ms); NaN without one."""
+        """Return a percentile of the latency of the correct answers (ms); NaN without any."""
         return 1e3 * float(np.percentile(self.latencies_s, percent)) if self.latencies_s else float("nan")
 
 
 def drive(
     url: str, questions: Sequence[Question], *, concurrency: int, seconds: float | None = None, count: int | None = None
 ) -> Load:
-    """Ask the questions in turn, `concurrency` at once, for so many seconds or so many requests."""
+    """Ask the questions in turn, `concurrency` at once, until `seconds` are over or `count` requests are sent."""
     load = Load()
     begun, cpu = time.monotonic(), time.process_time()
     until = float("inf") if seconds is None else begun + seconds
@@ -67,7 +67,7 @@ def drive(
     )
     try:
         gevent.joinall(
-            [gevent.spawn(_ask_on, client, turns, until, load) for _ in range(concurrency)], raise_error=True
+            [gevent.spawn(_ask_in_turn, client, turns, until, load) for _ in range(concurrency)], raise_error=True
         )
     finally:
         client.close()
@@ -75,8 +75,8 @@ def drive(
     return load
 
 
-def _ask_on(client: HTTPClient, turns: Iterator[tuple[Question, bytes]], until: float, load: Load) -> None:
-    """Ask one question after the other, as one user."""
+def _ask_in_turn(client: HTTPClient, turns: Iterator[tuple[Question, bytes]], until: float, load: Load) -> None:
+    """Ask one question after the other, as a single user does."""
     for question, body in turns:
         begun = time.monotonic()
         if begun > until:
@@ -89,14 +89,14 @@ def _ask_on(client: HTTPClient, turns: Iterator[tuple[Question, bytes]], until: 
 
 
 def _ask(client: HTTPClient, question: Question, body: bytes) -> str:
-    """Return what is wrong with the answer; "" when it is a span of the context."""
+    """Ask a question and return the problem with its answer; "" when it is a span of the context."""
     try:
         response = client.post("/answer", body)
         content = response.read()
         if response.status_code != http.client.OK:
             return f"status {response.status_code}"
         answer = json.loads(content)
-        whole = question.context[answer["start_pos"] : answer["end_pos"]] == answer["answer"] != ""
-        return "" if whole else "not a span of the context"
+        correct = question.context[answer["start_pos"] : answer["end_pos"]] == answer["answer"] != ""
+        return "" if correct else "not a span of the context"
     except (OSError, HTTPParseError, ValueError, KeyError) as error:
         return type(error).__name__

@@ -1,4 +1,4 @@
-"""How long short questions wait beside long contexts, and whether either is refused."""
+"""Measures how long short questions wait beside long contexts, and how many of either are refused."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LONG_CHARACTERS = 100_000
 
 
 def measure(
-    url: str, asked: Sequence[Question], *, long: int = 12, short: int = 2, seconds: float = 60
+    url: str, examples: Sequence[Question], *, long: int = 12, short: int = 2, seconds: float = 60
 ) -> dict[str, Any]:
-    """Ask long contexts and short questions at once for so many seconds, `long` and `short` of them at a time.
+    """Send `long` long contexts and `short` short questions at a time, for `seconds` seconds.
 
-    A long request that is under way then is waited for.
+    Requests that are under way at the end are waited for.
     """
-    contexts = [questions.of_length(asked, LONG_CHARACTERS)]
+    contexts = [questions.of_length(examples, LONG_CHARACTERS)]
     loads = [
-        gevent.spawn(drive, url, what, concurrency=count, seconds=seconds)
-        for what, count in ((contexts, long), (asked, short))
+        gevent.spawn(drive, url, requests, concurrency=count, seconds=seconds)
+        for requests, count in ((contexts, long), (examples, short))
     ]
     gevent.joinall(loads, raise_error=True)
     return {

@@ -19,7 +19,7 @@ from tests.commands import ROOT
 def locust(url, **environment):
     """Run the locustfile without its UI for a few seconds and return what it counted, by name."""
     words = ["-f", "loadtest/locustfile.py", "--host", url, "--headless", "-u", "4", "-r", "4", "-t", "4s", "--json"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "locust", *words],
         cwd=ROOT,
         env=os.environ | environment,
@@ -27,21 +27,21 @@ def locust(url, **environment):
         text=True,
         timeout=60,
     )
-    return done, {entry["name"]: entry for entry in json.loads(done.stdout)}
+    return completed, {entry["name"]: entry for entry in json.loads(completed.stdout)}
 
 
 def test_every_kind_is_asked_and_every_answer_checked(server):
-    done, counted = locust(server.url, QNA_LOAD_WEIGHTS="short=1,long=1,unanswerable=1")
-    assert done.returncode == 0, done.stderr
+    completed, counted = locust(server.url, QNA_LOAD_WEIGHTS="short=1,long=1,unanswerable=1")
+    assert completed.returncode == 0, completed.stderr
     assert set(counted) == {"/answer short", "/answer long", "/answer unanswerable"}
     assert all(entry["num_requests"] and not entry["num_failures"] for entry in counted.values())
 
 
 def test_a_shape_decides_how_many_users_there_are(server):
-    done, counted = locust(server.url, QNA_LOAD_SHAPE="soak:users=2,seconds=2")
-    assert done.returncode == 0, done.stderr
+    completed, counted = locust(server.url, QNA_LOAD_SHAPE="soak:users=2,seconds=2")
+    assert completed.returncode == 0, completed.stderr
     assert counted["/answer short"]["num_requests"]
-    assert "Shape test starting" in done.stderr
+    assert "Shape test starting" in completed.stderr
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def walk(*stages):
 
 
 @pytest.mark.parametrize(
-    ("users", "seconds", "ramp_s", "said"),
+    ("users", "seconds", "ramp_s", "message"),
     [
         (-1, 10, 0, "fewer than none"),
         (1, 0, 0, "a time above 0"),
@@ -34,8 +34,8 @@ def walk(*stages):
         (1, 10, -1, "does not fit"),
     ],
 )
-def test_a_stage_that_cannot_be_is_refused(users, seconds, ramp_s, said):
-    with pytest.raises(ValueError, match=f"stage one: .*{said}"):
+def test_a_stage_that_cannot_be_is_refused(users, seconds, ramp_s, message):
+    with pytest.raises(ValueError, match=f"stage one: .*{message}"):
         Stage("one", users, seconds, ramp_s)
 
 
@@ -98,7 +98,7 @@ def test_shapes_are_typed():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("waves:users=1", "there is steps, ramp"),
         ("soak:people=3", "write it as"),
@@ -111,6 +111,6 @@ def test_shapes_are_typed():
         ("soak:users=3", "missing 1 required positional argument: 'seconds'; write it as soak:"),
     ],
 )
-def test_a_shape_that_is_none_is_refused(text, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_shape_that_is_none_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
         shapes.parse(text)

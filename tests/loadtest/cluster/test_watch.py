@@ -158,12 +158,12 @@ def test_a_cluster_without_the_autoscaler_is_said(api, watching):
         watching.autoscaler()
 
 
-@pytest.mark.parametrize(("status", "said"), [(404, "could not find the requested resource"), (503, "unavailable")])
-def test_a_cluster_without_the_metrics_api_is_said_before_any_load(api, watching, tmp_path, status, said):
+@pytest.mark.parametrize(("status", "message"), [(404, "could not find the requested resource"), (503, "unavailable")])
+def test_a_cluster_without_the_metrics_api_is_said_before_any_load(api, watching, tmp_path, status, message):
     """Without metrics-server a real API server answers 404, and 503 where it is registered and does not run."""
     course(api)[0]()
-    api.fail("GET", "metrics.k8s.io", status, said)
-    with pytest.raises(Refused, match=f"the metrics API does not answer.*{said}.*install metrics-server"):
+    api.fail("GET", "metrics.k8s.io", status, message)
+    with pytest.raises(Refused, match=f"the metrics API does not answer.*{message}.*install metrics-server"):
         autoscale.autoscale("http://127.0.0.1:9", watching, autoscale.Plan(), tmp_path, print)
     assert not list(tmp_path.glob("locust*"))
 
@@ -183,11 +183,11 @@ def test_the_whole_with_locust_and_the_service(api, watching, server, tmp_path):
             course(api)[5]()
 
     plan = autoscale.Plan(users=3, baseline_s=1, ramp_s=2, hold_s=5, scaled_s=6, cool_s=10)
-    done = autoscale.autoscale(server.url, watching, plan, tmp_path, say)
-    assert [*dict.fromkeys(sample.stage for sample in done.samples)] in (
+    recording = autoscale.autoscale(server.url, watching, plan, tmp_path, say)
+    assert [*dict.fromkeys(sample.stage for sample in recording.samples)] in (
         [SETTLE, BASELINE, RAMP, SCALED, COOL],
         [SETTLE, BASELINE, RAMP, HOLD, SCALED, COOL],
     )
-    checks = judge(done.samples, Limits(p95_ms=20_000), 250)
+    checks = judge(recording.samples, Limits(p95_ms=20_000), 250)
     assert all(check.passed for check in checks), checks
-    assert done.samples[-1].requests > 0
+    assert recording.samples[-1].requests > 0

@@ -1,4 +1,4 @@
-"""The comparison's arithmetic on a report made by hand; servers are started in test_drive.py."""
+"""The comparison's arithmetic on a report report by hand; servers are started in test_drive.py."""
 
 import pytest
 
@@ -8,11 +8,11 @@ from loadtest.servers.targets import targets
 
 
 def row(server, concurrency, **figures):
-    usual = {"rate": 40.0, "p50_ms": 20.0, "p95_ms": 100.0, "p99_ms": 150.0, "failures": 0, "cpu_ms": 30.0}
+    defaults = {"rate": 40.0, "p50_ms": 20.0, "p95_ms": 100.0, "p99_ms": 150.0, "failures": 0, "cpu_ms": 30.0}
     return {
         "server": server,
         "concurrency": concurrency,
-        **usual,
+        **defaults,
         "memory_mb": 400.0,
         "generator_share": 0.02,
         **figures,
@@ -21,7 +21,7 @@ def row(server, concurrency, **figures):
 
 @pytest.fixture
 def report():
-    made = {
+    report = {
         "model": "extractive-qa:one",
         "cpus": 2,
         "tokens": 139.0,
@@ -35,8 +35,8 @@ def report():
         ],
         "soak": {"requests": 10_000, "failures": {}, "settled_mb": 400.0, "peak_mb": 440.0, "end_mb": 424.0},
     }
-    made["targets"] = [vars(target) | {"met": target.met} for target in targets(made)]
-    return made
+    report["targets"] = [vars(target) | {"met": target.met} for target in targets(report)]
+    return report
 
 
 def test_each_target_is_judged_by_its_own_bound(report):

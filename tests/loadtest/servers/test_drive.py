@@ -15,18 +15,18 @@ from loadtest.servers.drive import Load, drive
 from loadtest.servers.server import Server, peak_memory, running
 from tests.commands import ROOT
 
-ASKED = questions.load(SAMPLE, count=20)
+EXAMPLES = questions.load(SAMPLE, count=20)
 
 
 def test_every_question_is_answered_by_the_service(server):
-    load = drive(server.url, ASKED, concurrency=4, count=40)
+    load = drive(server.url, EXAMPLES, concurrency=4, count=40)
     assert (len(load.latencies_s), load.failures) == (40, Counter())
     assert 0 < load.percentile_ms(50) <= load.percentile_ms(99)
     assert load.generator_cpu_s > 0
 
 
 def test_load_for_a_time_ends(server):
-    load = drive(server.url, ASKED, concurrency=2, seconds=0.5)
+    load = drive(server.url, EXAMPLES, concurrency=2, seconds=0.5)
     assert load.latencies_s
     assert load.seconds < 10
 
@@ -37,10 +37,12 @@ class Wrong(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["question"]
+        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["question"]
         answers = {"empty": {"answer": "", "start_pos": 0, "end_pos": 0}, "other": {"answer": "b", "start_pos": 0}}
-        content = json.dumps({"end_pos": 1} | answers.get(asked, {})).encode() if asked != "no JSON" else b"<html>"
-        self.send_response(503 if asked == "busy" else 200)
+        content = (
+            json.dumps({"end_pos": 1} | answers.get(question, {})).encode() if question != "no JSON" else b"<html>"
+        )
+        self.send_response(503 if question == "busy" else 200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -58,15 +60,15 @@ def wrong():
 
 
 def test_what_is_wrong_is_counted_by_its_kind(wrong):
-    asked = [Question(name, "abc") for name in ("busy", "no JSON", "other", "empty", "no answer")]
-    load = drive(wrong, asked, concurrency=1, count=5)
+    examples = [Question(name, "abc") for name in ("busy", "no JSON", "other", "empty", "no answer")]
+    load = drive(wrong, examples, concurrency=1, count=5)
     expected = {"status 503": 1, "JSONDecodeError": 1, "not a span of the context": 2, "KeyError": 1}
     assert load.failures == Counter(expected)
     assert math.isnan(load.percentile_ms(50))
 
 
 def test_nobody_there_is_a_failure():
-    load = drive(f"http://127.0.0.1:{processes.free_port()}", ASKED, concurrency=2, count=3)
+    load = drive(f"http://127.0.0.1:{processes.free_port()}", EXAMPLES, concurrency=2, count=3)
     assert load.failures.total() == 3
 
 
@@ -89,15 +91,19 @@ def test_a_process_is_watched_with_all_below_it(server):
     watched = Server("service", server.address[1], server.pid, 0.0)
     before = watched.cpu_s()
     with peak_memory(watched) as memory:
-        drive(watched.url, ASKED, concurrency=4, count=40)
+        drive(watched.url, EXAMPLES, concurrency=4, count=40)
     assert watched.cpu_s() > before
     assert max(memory) > 100
 
 
-def test_the_curve_covers_lengths_and_batches(server, monkeypatch):
-    monkeypatch.setattr(curve, "LENGTHS", (1_000, 10_000, 20_000))
-    monkeypatch.setattr(curve, "BATCHES", (1, 4))
-    report = curve.measure(Server("service", server.address[1], server.pid, 0.0), ASKED, repeats=1)
+def test_the_curve_covers_lengths_and_batches(server):
+    report = curve.measure(
+        Server("service", server.address[1], server.pid, 0.0),
+        EXAMPLES,
+        lengths=(1_000, 10_000, 20_000),
+        batch_sizes=(1, 4),
+        repeats=1,
+    )
     assert set(report["by_length"]) == {1_000, 10_000, 20_000}
     assert set(report["by_batch"]) == {1, 4}
     assert all(seconds > 0 for figures in (report["by_length"], report["by_batch"]) for seconds in figures.values())
