@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,15 +20,20 @@ MAX_NAME_CHARACTERS = 60
 _PLAIN = {"missing": "is missing", "extra_forbidden": "is not a field of this request"}
 _TOO_LARGE = ("string_too_long", "too_long", BATCH_TOO_LARGE)
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
 def check_media_type(headers: Headers) -> None:
-    """Raise UnsupportedMediaType unless the body is declared as JSON in UTF-8."""
+    """Raise UnsupportedMediaType unless the body is declared as JSON in UTF-8, and as it is, not compressed."""
     media_type, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
     charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
     if media_type != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
         raise UnsupportedMediaType("send the body as JSON in UTF-8, with the header Content-Type: application/json")
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType("the body has a Content-Encoding; send it as it is, not compressed")
 
 
 async def read_body(request: Request) -> bytes:
@@ -48,11 +54,18 @@ async def read_body(request: Request) -> bytes:
 
 
 def parse(model: type[Body], body: bytes) -> Body:
-    """Return the body as the model. Raises MalformedJson, InvalidRequest, TooLarge or EmptyText."""
+    """Return the body, less a byte order mark, as the model.
+
+    Raises MalformedJson, InvalidRequest, TooLarge or EmptyText.
+    """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise _explain(error.errors(include_url=False, include_input=False)) from None
+        problem = _explain(error.errors(include_url=False, include_input=False))
+        if "hex escape" in str(problem) and _SURROGATE.search(body):
+            problem = MalformedJson(f"{problem}; half of a surrogate pair is no character: send both halves")
+        raise problem from None
 
 
 def _explain(errors: list[ErrorDetails]) -> ServiceError:

@@ -64,9 +64,18 @@ class _Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, fields: Any) -> Any:
+        """Take null for the absence of an optional field."""
+        if not isinstance(fields, dict):
+            return fields
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: value for name, value in fields.items() if value is not None or name not in optional}
+
 
 class AnswerRequest(_Request):
-    """One question about one context."""
+    """One question about one context. An optional field that is null counts as absent."""
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_REQUEST})
 
