@@ -12,7 +12,6 @@ softmax, which "1789" and "in 1789" would halve between them, but the sum over a
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bento_service.reading.windows import Window
+from bento_service.reading.words import whole_characters
 
 FloatArray = NDArray[np.float32]
-ZERO_WIDTH_JOINER = "\u200d"
 
 
 @dataclass(frozen=True)
@@ -187,17 +186,6 @@ def _agreement(before: int, length: int, width: int) -> NDArray[np.bool_]:
     return agreeing
 
 
-def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:
-    """Move a span's edges so that it cuts no visible character: off spaces, behind marks and joined emoji."""
-    while start < end and context[start].isspace():
-        start += 1
-    while end > start and context[end - 1].isspace():
-        end -= 1
-    while end < len(context) and (_continues(context[end]) or context[end - 1] == ZERO_WIDTH_JOINER):
-        end += 1
-    return start, end
-
-
 def whole_words(words: NDArray[np.int64], start: int, end: int) -> tuple[int, int]:
     """Move a span's edges out of the words that they cut. words: shape (n, 2), half-open ranges in order."""
     starts, ends = words[:, 0], words[:, 1]
@@ -208,7 +196,3 @@ def whole_words(words: NDArray[np.int64], start: int, end: int) -> tuple[int, in
     if cut.any():
         end = int(ends[cut].max())
     return start, end
-
-
-def _continues(character: str) -> bool:
-    return character == ZERO_WIDTH_JOINER or unicodedata.category(character).startswith("M")

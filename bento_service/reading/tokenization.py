@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from bento_service.reading.windows import SpecialTokens, Tokens
+from bento_service.reading.words import separate_words
 
 
 class TextTokenizer:
@@ -33,9 +34,10 @@ class TextTokenizer:
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenise texts without special tokens, on as many cores as the tokenizer's own thread pool has.
 
+        Control characters separate words; the tokenizer itself would delete them and join their neighbours.
         Python's other threads run meanwhile; they would not with the Rust tokenizer's call for a single text.
         """
-        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        encodings = self._tokenizer.encode_batch([separate_words(text) for text in texts], add_special_tokens=False)
         return [_tokens(encoding) for encoding in encodings]
 
     def words(self, text: str) -> NDArray[np.int64]:
@@ -43,7 +45,7 @@ class TextTokenizer:
 
         What a word is, the tokenizer's own pre-tokenizer says; it may have none, and then there is none.
         """
-        (encoding,) = self._tokenizer.encode_batch([text], add_special_tokens=False)
+        (encoding,) = self._tokenizer.encode_batch([separate_words(text)], add_special_tokens=False)
         ranges: dict[int, list[int]] = {}
         for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
             if word is not None:

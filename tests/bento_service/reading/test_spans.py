@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bento_service.reading.spans import decode, owned_starts, whole_characters, whole_words
+from bento_service.reading.spans import decode, owned_starts, whole_words
 from bento_service.reading.windows import SpecialTokens, Tokens, slide
+from bento_service.reading.words import whole_characters
 
 BERT = SpecialTokens(prefix=(101,), middle=(102,), suffix=(102,), context_type_id=1)
 CONTEXT = "aa bb cc dd ee ff gg hh"

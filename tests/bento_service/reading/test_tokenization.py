@@ -46,3 +46,9 @@ def test_words_are_those_of_the_tokenizer(tokenizer):
     # "unfathomable" is several tokens of one word; a comma is a word by itself.
     assert tokenizer.words("An unfathomable sea,").tolist() == [[0, 2], [3, 15], [16, 19], [19, 20]]
     assert tokenizer.words("\ufffd").shape == (0, 2)
+
+
+def test_control_characters_separate_words_and_keep_offsets(tokenizer):
+    apart, joined = tokenizer.encode(["Hedda Lind\fMembership\u200bis", "Hedda Lind Membership is"])
+    assert apart.ids.tolist() == joined.ids.tolist()
+    assert apart.offsets.tolist() == joined.offsets.tolist()
