@@ -15,7 +15,7 @@ from bento_service.errors import QuestionTooLong
 from bento_service.reading.reader import Answer, Query, Reader, ReaderSettings, Reading
 from training.data import Example
 from training.measure import calibration
-from training.measure.metrics import Scored, score, summary
+from training.measure.metrics import Scored, is_text_spaceless, score, summary
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,8 @@ def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bo
         reading = replace(reading, query=replace(reading.query, allow_no_answer=allow_no_answer))
         decoded = reading.decode(settings)
         (answer,) = reading.decide(decoded, settings)
-        exact, f1 = score(answer.text, [gold.text for gold in example.answers])
+        golds = [gold.text for gold in example.answers]
+        exact, f1 = score(answer.text, golds, spaceless=is_text_spaceless(example.context))
         scored = Scored(example.id, example.source, bool(example.answers), exact, f1)
         predictions.append(Prediction(example, answer, scored, decoded.null_score_diff))
     return predictions

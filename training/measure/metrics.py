@@ -1,16 +1,20 @@
-"""Exact match and F1 with the official SQuAD normalisation. Pure functions.
+"""Exact match and F1 with the official SQuAD normalisation, and MLQA's for scripts without spaces. Pure functions.
 
 Source of the definitions: the SQuAD 2.0 evaluation script, https://rajpurkar.github.io/SQuAD-explorer/
-(Rajpurkar et al. 2018, https://arxiv.org/abs/1806.03822).
+(Rajpurkar et al. 2018, https://arxiv.org/abs/1806.03822). For scripts that set no space between words, MLQA's, by which
+every character is a word and all Unicode punctuation goes (Lewis et al. 2020, https://arxiv.org/abs/1910.07475).
 """
 
 from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from bento_service.reading.words import is_spaceless
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -32,27 +36,45 @@ def normalise(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def exact(prediction: str, gold: str) -> float:
+def is_text_spaceless(text: str) -> bool:
+    """Return whether most of a text's letters are of scripts that set no space between words."""
+    spaceless = sum(map(is_spaceless, text)) if not text.isascii() else 0
+    return 2 * spaceless > sum(map(str.isalpha, text)) if spaceless else False
+
+
+def words(text: str, *, spaceless: bool = False) -> list[str]:
+    """Return a text's words after normalisation; spaceless: each character of a script without spaces is one."""
+    if not spaceless:
+        return normalise(text).split()
+    kept = (c for c in text.lower() if c not in string.punctuation and not unicodedata.category(c).startswith("P"))
+    return "".join(f" {c} " if is_spaceless(c) else c for c in kept).split()
+
+
+def exact(prediction: str, gold: str, *, spaceless: bool = False) -> float:
     """Return 1 when both are the same after normalisation, else 0."""
-    return float(normalise(prediction) == normalise(gold))
+    return float(words(prediction, spaceless=spaceless) == words(gold, spaceless=spaceless))
 
 
-def f1(prediction: str, gold: str) -> float:
+def f1(prediction: str, gold: str, *, spaceless: bool = False) -> float:
     """Return the harmonic mean of precision and recall over the bags of words; 1 when both bags are empty."""
-    predicted, expected = normalise(prediction).split(), normalise(gold).split()
+    predicted, expected = words(prediction, spaceless=spaceless), words(gold, spaceless=spaceless)
     if not predicted or not expected:
         return float(predicted == expected)
     common = sum((Counter(predicted) & Counter(expected)).values())
     return 2 * common / (len(predicted) + len(expected))
 
 
-def score(prediction: str, golds: Sequence[str]) -> tuple[float, float]:
+def score(prediction: str, golds: Sequence[str], *, spaceless: bool = False) -> tuple[float, float]:
     """Return (exact, f1) against the annotator that fits best; no golds mean that "" is right.
 
-    Golds that normalise to nothing are passed over, as the official script does.
+    Golds that normalise to nothing are passed over, as the official script does. spaceless: whether the context is in a
+    script that sets no space between words.
     """
-    usable = [gold for gold in golds if normalise(gold)] or [""]
-    return max(exact(prediction, gold) for gold in usable), max(f1(prediction, gold) for gold in usable)
+    usable = [gold for gold in golds if words(gold, spaceless=spaceless)] or [""]
+    return (
+        max(exact(prediction, gold, spaceless=spaceless) for gold in usable),
+        max(f1(prediction, gold, spaceless=spaceless) for gold in usable),
+    )
 
 
 def summary(scores: Iterable[Scored]) -> dict[str, float]:

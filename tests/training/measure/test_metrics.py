@@ -1,6 +1,6 @@
 import pytest
 
-from training.measure.metrics import Scored, exact, f1, normalise, score, summary
+from training.measure.metrics import Scored, exact, f1, is_text_spaceless, normalise, score, summary
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,21 @@ def test_summary_splits_only_where_there_are_unanswerable_questions():
     both = summary([*answerable, scored(False, 1, 1)])
     assert both["exact_match"] == pytest.approx(66.667)
     assert (both["HasAns_f1"], both["NoAns_f1"], both["NoAns_total"]) == (75, 100, 1)
+
+
+def test_a_script_without_spaces_has_a_word_a_character():
+    # 3 common characters of 3 predicted and 4 expected: F1 = 2 * 3 / 7.
+    assert f1("三千人", "约三千人", spaceless=True) == pytest.approx(2 * 3 / (3 + 4))
+    assert f1("三千人", "约三千人") == 0
+    # "iphone", 在, 中, 国: all of the 4, and no punctuation of any script.
+    assert score("「iPhone 在中国」", ["iphone在中国。"], spaceless=True) == (1.0, 1.0)
+    assert score("", [], spaceless=True) == (1.0, 1.0)
+
+
+def test_the_context_tells_whether_its_script_sets_spaces():
+    assert is_text_spaceless("该公司成立于1998年，总部位于成都 (Chengdu)。")
+    assert is_text_spaceless("この詩の作者は佐藤春子で")
+    assert is_text_spaceless("ห้องสมุดเปิดเวลา 8 โมงเช้า")
+    assert not is_text_spaceless("Tokyo (東京) is the capital of Japan.")
+    assert not is_text_spaceless("서울은 한국의 수도이다")
+    assert not is_text_spaceless("")
