@@ -16,15 +16,15 @@ from bento_service.reading.engines import Engine, Logits
 from bento_service.reading.scheduler import Scheduler
 from bento_service.reading.spans import Decoded, FloatArray, decode
 from bento_service.reading.tokenization import TextTokenizer
-from bento_service.reading.windows import Window, slide
+from bento_service.reading.windows import Window, overlap, slide
 
 
 @dataclass(frozen=True)
 class Query:
     """One question about one context. Lengths are in tokens; None means the model's own setting.
 
-    max_length, doc_stride: of the windows, and the overlap of neighbours. align_to_words: a span that begins or ends
-    within a word of the tokenizer takes in all of it.
+    max_length: of a window. doc_stride: overlap of neighbouring windows; None: as far as max_answer_length needs.
+    align_to_words: a span that begins or ends within a word of the tokenizer takes in all of it.
     """
 
     question: str
@@ -196,4 +196,13 @@ class Reader:
                 "ask for less, or for longer windows"
             )
         question, context = self._tokenizer.encode((query.question, query.context))
-        return slide(question, context, self._tokenizer.special, max_length=max_length, doc_stride=doc_stride)
+        special = self._tokenizer.special
+        if query.doc_stride is None and query.max_answer_length is not None:
+            doc_stride = overlap(
+                question,
+                special,
+                max_length=max_length,
+                doc_stride=doc_stride,
+                max_answer_length=query.max_answer_length,
+            )
+        return slide(question, context, special, max_length=max_length, doc_stride=doc_stride)

@@ -73,6 +73,18 @@ def longest_question(special: SpecialTokens, *, max_length: int, doc_stride: int
     return max_length - special.count - doc_stride - max_length // 4
 
 
+def overlap(
+    question: Tokens, special: SpecialTokens, *, max_length: int, doc_stride: int, max_answer_length: int
+) -> int:
+    """Return how far windows must overlap (tokens) so that one of them holds all of an answer of that length.
+
+    Half of `doc_stride`, the usual overlap, stands before the answer in its window. Windows still move on by a quarter
+    of their length at least.
+    """
+    room = max_length - special.count - len(question)
+    return max(doc_stride, min(max_answer_length + doc_stride // 2, room - max_length // 4))
+
+
 def slide(
     question: Tokens, context: Tokens, special: SpecialTokens, *, max_length: int, doc_stride: int
 ) -> list[Window]:

@@ -138,3 +138,20 @@ def test_any_text_keeps_its_offsets(reader, context, top_k):
     for answer in reader.answer(Query("what?", context, top_k=top_k)):
         assert context[answer.start : answer.end] == answer.text
         assert 0 <= answer.confidence <= 1
+
+
+def test_windows_overlap_by_the_answer_length_that_is_asked_for(tokenizer):
+    # 384 tokens, less 3 special ones and "where is it?" (4): 377 a window. 200 + 64 / 2 = 232 of them overlap.
+    reader, _ = pointing(tokenizer, "needle")
+    context = "straw " * 900
+    usual, long = (
+        reader.prepare([Query("where is it?", context, max_answer_length=length)]).windows for length in (None, 200)
+    )
+    assert [window.first_token for window in usual[:2]] == [0, 377 - 64]
+    assert [window.first_token for window in long[:2]] == [0, 377 - 232]
+    # With 221 tokens of a question 160 are left, of which a window moves on by 384 / 4 at least.
+    (windows,) = reader.prepare([Query("why " * 221, context, max_answer_length=200)]).windows_of
+    assert windows[1].first_token == 96
+    # Who says how far windows overlap gets that.
+    (windows,) = reader.prepare([Query("where is it?", context, max_answer_length=200, doc_stride=10)]).windows_of
+    assert windows[1].first_token == 377 - 10
