@@ -92,13 +92,13 @@ def run(
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **describe_import(checkpoint.name, checkpoint.sha256, examples, sources),
         }
-        if if_changed and (alike := candidate.unchanged_model(model_name, origin)) is not None:
-            return alike
-        made = Import(checkpoint, folder, examples, gate_settings, model_name, origin)
-        metrics = made.choose(precision)
+        if if_changed and (tag := candidate.unchanged_model(model_name, origin)) is not None:
+            return tag
+        importing = Import(checkpoint, folder, examples, gate_settings, model_name, origin)
+        metrics = importing.choose(precision)
         (folder / "checkpoint").mkdir()
         candidate.write_checkpoint(checkpoint.model, checkpoint.tokenizer.parent, folder / "checkpoint")
-        return store.save(model_name, made.served, folder / "checkpoint", metrics, origin)
+        return store.save(model_name, importing.served, folder / "checkpoint", metrics, origin)
 
 
 @dataclass(frozen=True)
@@ -125,15 +125,15 @@ class Import:
         why = None
         if precision != "float32":
             try:
-                return self._make("int8", tokenizer, settings, full)
+                return self._export_and_measure("int8", tokenizer, settings, full)
             except _Int8Error as error:
                 if precision == "int8":
                     raise GateError(f"{error}; leave out --precision, or ask for float32") from error
                 why = str(error)
             logger.warning("%s; stored in float32 instead", why)
-        return self._make("float32", tokenizer, settings, full, why)
+        return self._export_and_measure("float32", tokenizer, settings, full, why)
 
-    def _make(
+    def _export_and_measure(
         self,
         precision: str,
         tokenizer: TextTokenizer,
@@ -141,7 +141,7 @@ class Import:
         full: Readings,
         why: str | None = None,
     ) -> dict[str, Any]:
-        """Make and measure the artifact in one precision. Raises GateError, and _Int8Error where only int8 is amiss."""
+        """Write and measure the artifact in one precision. Raises GateError or _Int8Error."""
         try:
             rows = calibration_rows(data.load(CALIBRATION), tokenizer, settings) if precision == "int8" else []
             candidate.write_served(
@@ -160,9 +160,9 @@ class Import:
             if precision == "int8":
                 raise _Int8Error(f"the int8 graph fails: {type(error).__name__}: {_first_line(error)}") from error
             raise
-        amiss = [str(check) for check in checks if check.figure == gate.SERVED_RATIO and not check.passed]
-        if precision == "int8" and amiss:
-            raise _Int8Error(f"int8 costs too much: {'; '.join(amiss)}")
+        failed = [str(check) for check in checks if check.figure == gate.SERVED_RATIO and not check.passed]
+        if precision == "int8" and failed:
+            raise _Int8Error(f"int8 costs too much: {'; '.join(failed)}")
         metrics["gate"] = [str(check) for check in checks]
         if why is not None:
             metrics["served"]["instead_of_int8"] = why

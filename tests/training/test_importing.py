@@ -195,7 +195,7 @@ def _nothing_in_production(monkeypatch):
 
 
 def test_int8_that_fails_gives_way_to_full_precision(bert, tmp_path, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("no kernel\nfor this")
 
     monkeypatch.setattr(candidate, "export", fail)
