@@ -220,3 +220,9 @@ def test_spans_take_in_the_words_that_they_cut(span, expected):
 
 def test_a_text_without_words_cuts_none():
     assert whole_words(np.zeros((0, 2), dtype=np.int64), 1, 3) == (1, 3)
+
+
+def test_a_span_that_shares_half_of_its_words_agrees():
+    # "bb" and "bb cc dd" both score 2 + 2. They share one token: F1 = 2 * 1 / (1 + 3) = 1/2, which is still right.
+    decoded = decode_one({4: 2.0}, {4: 2.0, 6: 2.0}, n_best_size=1)
+    assert decoded.spans[0].probability == pytest.approx(1, abs=1e-3)
