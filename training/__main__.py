@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__, epilog=EXIT_CODES)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_learning(commands)
+    _add_import(commands)
     _add_store(commands)
     _add_weights(commands)
     return parser
@@ -77,22 +78,6 @@ def _add_learning(commands: Commands) -> None:
     train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
     _add_settings(train)
 
-    importing = commands.add_parser("import", help="store a checkpoint that finds spans already; prints its tag")
-    importing.set_defaults(command=_import)
-    importing.add_argument("checkpoint", help="hub name or folder of a ...ForQuestionAnswering checkpoint")
-    importing.add_argument(
-        "--data", nargs="+", default=["sample:dev"], help="sources to measure it on, as for train (%(default)s)"
-    )
-    importing.add_argument(
-        "--precision", choices=("int8", "float32"), help="of the graph (int8, or float32 where the gate refuses int8)"
-    )
-    importing.add_argument(
-        "--if-changed", action="store_true", help="only if the model in production, or the newest, is another"
-    )
-    importing.add_argument("--model-name", default="extractive-qa", help="name in the store (%(default)s)")
-    importing.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
-    _add_gate(importing)
-
     evaluate = commands.add_parser("evaluate", help="exact match and F1 of a stored model; JSON on stdout")
     evaluate.set_defaults(command=_evaluate)
     evaluate.add_argument("tag", nargs="?", default="extractive-qa:latest", help="model in the store (%(default)s)")
@@ -110,6 +95,24 @@ def _add_learning(commands: Commands) -> None:
     label.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="label file; an unfinished one is continued"
     )
+
+
+def _add_import(commands: Commands) -> None:
+    parser = commands.add_parser("import", help="store a checkpoint that finds spans already; prints its tag")
+    parser.set_defaults(command=_import)
+    parser.add_argument("checkpoint", help="hub name or folder of a ...ForQuestionAnswering checkpoint")
+    parser.add_argument(
+        "--data", nargs="+", default=["sample:dev"], help="sources to measure it on, as for train (%(default)s)"
+    )
+    parser.add_argument(
+        "--precision", choices=("int8", "float32"), help="of the graph (int8, or float32 where the gate refuses int8)"
+    )
+    parser.add_argument(
+        "--if-changed", action="store_true", help="only if the model in production, or the newest, is another"
+    )
+    parser.add_argument("--model-name", default="extractive-qa", help="name in the store (%(default)s)")
+    parser.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
+    _add_gate(parser)
 
 
 def _add_store(commands: Commands) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from training.config import TrainSettings
     from training.data import Example
+    from training.network.base import BaseCheckpoint
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +54,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     with process.main_process_first():
         data_sha256 = " ".join(origin[part]["sha256"] for part in ("data", "labels") if part in origin)
         checkpoint = prepare_folder(settings, data_sha256, overwrite=overwrite and process.is_main_process)
-    positions = base_models.max_positions(base.folder)
-    if settings.max_length > positions:
-        raise TrainSettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
-    reader_settings = ReaderSettings(
-        max_length=settings.max_length,
-        doc_stride=settings.doc_stride,
-        max_answer_length=settings.max_answer_length,
-    )
+    reader_settings = _reader_settings(settings, base)
     tokenizer = TextTokenizer.from_file(base.folder / artifact.TOKENIZER)
     dev = _DevSet(dev_examples, tokenizer, reader_settings)
     soft = labels.load(settings.labels) if settings.labels else None
@@ -89,6 +83,14 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     tag = store.save(settings.model_name, served, folder / CHECKPOINT, metrics, origin)
     finish(folder, tag)
     return tag
+
+
+def _reader_settings(settings: TrainSettings, base: BaseCheckpoint) -> ReaderSettings:
+    """Return how the model is read. Raises TrainSettingsError when the network lacks positions for its windows."""
+    positions = base_models.max_positions(base.folder)
+    if settings.max_length > positions:
+        raise TrainSettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
+    return ReaderSettings(**settings.model_dump(include={"max_length", "doc_stride", "max_answer_length"}))
 
 
 @dataclass
