@@ -57,8 +57,8 @@ class Parameters:
 
 def rows(answers: Sequence[Answer]) -> Rows:
     """Return a question's answers, best first, in the removed pipeline's shape."""
-    found = [
+    results = [
         {"score": answer.confidence, "start": answer.start, "end": answer.end, "answer": answer.text}
         for answer in answers
     ]
-    return found[0] if len(found) == 1 else found
+    return results[0] if len(results) == 1 else results

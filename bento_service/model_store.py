@@ -104,10 +104,10 @@ def load_reader(tag: str = "extractive-qa:latest") -> Reader:
     there is one, with torch and the checkpoint. Raises ArtifactError when the model is missing or changed.
     """
     try:
-        wanted = ServedModel(tag)
+        model = ServedModel(tag)
     except (BentoMLException, ValueError) as error:
         raise ArtifactError(f"{tag!r} is no tag of the BentoML store; {_HOW_TO_GET_ONE}") from error
-    present = _present(wanted)
+    present = _present(model)
     return artifact.load(Path(present.path)).reader(gpu.engine(present.tag))
 
 

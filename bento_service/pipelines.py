@@ -77,10 +77,10 @@ class QuestionAnsweringPipeline:
         """
         given: dict[str, Any] = {name: options.pop(name) for name in ("question", "context") if name in options}
         parameters = _changed(self._parameters, options)
-        asked = _asked(inputs, given)
-        if isinstance(asked, GeneratorType):
-            return (self._answer([_pair(item)], parameters)[0] for item in asked)
-        pairs = [_pair(item) for item in asked]
+        items = _items(inputs, given)
+        if isinstance(items, GeneratorType):
+            return (self._answer([_pair(item)], parameters)[0] for item in items)
+        pairs = [_pair(item) for item in items]
         if len(pairs) == 1:
             return self._answer(pairs, parameters)[0]
         waiting = iter(pairs)
@@ -103,17 +103,17 @@ def _changed(parameters: Parameters, options: Mapping[str, Any]) -> Parameters:
     return replace(parameters, **{name: value for name, value in known.items() if value is not None})
 
 
-def _asked(inputs: tuple[Any, ...], given: dict[str, Any]) -> Iterable[Any]:
+def _items(inputs: tuple[Any, ...], given: dict[str, Any]) -> Iterable[Any]:
     """Return the questions and contexts of a call, one item each, or its generator."""
     if inputs and given:
         raise UnusableArgument("pass either question=... and context=..., or one list of {'question', 'context'}")
     if len(inputs) == 2 and all(isinstance(text, str) for text in inputs):
         given = dict(zip(("question", "context"), inputs, strict=True))
     elif len(inputs) == 1:
-        (asked,) = inputs
-        if isinstance(asked, str) or not isinstance(asked, Iterable):
-            raise UnusableArgument(f"pass question=... and context=..., not one {type(asked).__name__}")
-        return [asked] if isinstance(asked, Mapping) else asked
+        (items,) = inputs
+        if isinstance(items, str) or not isinstance(items, Iterable):
+            raise UnusableArgument(f"pass question=... and context=..., not one {type(items).__name__}")
+        return [items] if isinstance(items, Mapping) else items
     elif inputs:
         return inputs
     missing = [name for name in ("question", "context") if name not in given]

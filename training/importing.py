@@ -314,16 +314,16 @@ def _tokenizer(name: str, folder: Path, scratch: Path) -> Path:
         )
     from transformers import AutoTokenizer
 
-    made = scratch / "tokenizer"
-    made.mkdir()
+    target = scratch / "tokenizer"
+    target.mkdir()
     try:
-        AutoTokenizer.from_pretrained(folder).backend_tokenizer.save(str(made / artifact.TOKENIZER))
+        AutoTokenizer.from_pretrained(folder).backend_tokenizer.save(str(target / artifact.TOKENIZER))
     except Exception as error:  # as many kinds as there are tokenizers
         raise BaseModelError(
             f"checkpoint {name}: tokenizer.json is missing and could not be made of what is there ({there}): "
             f"{type(error).__name__}: {_first_line(error)}"
         ) from error
-    return made / artifact.TOKENIZER
+    return target / artifact.TOKENIZER
 
 
 def _vocabulary_files(folder: Path) -> list[Path]:

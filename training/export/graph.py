@@ -132,8 +132,8 @@ def attention_is_free(model: PreTrainedModel) -> bool:
     with torch.no_grad():
         expected = plain(input_ids=ids)
         plain.set_attn_implementation(ATTENTION)
-        found = plain(input_ids=ids)
-    logits = zip((expected.start_logits, expected.end_logits), (found.start_logits, found.end_logits), strict=True)
+        free = plain(input_ids=ids)
+    logits = zip((expected.start_logits, expected.end_logits), (free.start_logits, free.end_logits), strict=True)
     return all(torch.allclose(own, other, rtol=1e-3, atol=1e-3 * float(own.std())) for own, other in logits)
 
 
