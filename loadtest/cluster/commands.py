@@ -31,7 +31,7 @@ def add_autoscale(subparsers: Any) -> None:
         ),
         example="autoscale --users 20 --max-p95-ms 2000",
     )
-    plan, limits = autoscale.Plan(), verdict.Limits()
+    plan = autoscale.Plan()
     parser.add_argument(
         "--url", help="Send the requests to this address, such as an Ingress (default: the service's port on a node)."
     )
@@ -53,6 +53,12 @@ def add_autoscale(subparsers: Any) -> None:
         parser.add_argument(
             f"--{stage}-s", type=float, default=default, metavar="SECONDS", help=f"{text} (default: %(default)s)."
         )
+    _add_limits(parser)
+    commands.add_workers(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    limits = verdict.Limits()
     parser.add_argument(
         "--replicas",
         type=int,
@@ -73,7 +79,6 @@ def add_autoscale(subparsers: Any) -> None:
         metavar="MS",
         help="Fail if the 95th percentile of the latency is greater with all replicas (default: %(default)s).",
     )
-    commands.add_workers(parser)
 
 
 def _autoscale(options: argparse.Namespace) -> bool:

@@ -9,6 +9,7 @@ from bento_service.reading.reader import Query, Reader
 from bento_service.reading.tokenization import TextTokenizer
 from tests.training import networks
 from training import candidate, importing
+from training.network.checkpoint import load
 
 CONTEXTS = [
     "Ada Okonkwo keeps the lighthouse at Skerryvore. She has two goats.",
@@ -19,7 +20,7 @@ CONTEXTS = [
 
 @pytest.mark.parametrize("family", networks.CONFIGS)
 def test_it_answers_as_the_network_does(family, tmp_path):
-    checkpoint = importing.load(str(networks.write(family, tmp_path / family)), tmp_path)
+    checkpoint = load(str(networks.write(family, tmp_path / family)), tmp_path)
     assert checkpoint.positions >= 512
     settings = importing.reader_settings(checkpoint.positions)
     served = tmp_path / "served"
