@@ -93,6 +93,9 @@ class Settings(BaseModel):
     node_port: int = Field(30008, ge=30000, le=32767, description="port of the Service on every node")
     host: Host = Field("qna-model.local", description="host name of Ingress or HTTPRoute")
     ingress_class: Name | None = Field(None, description="class of the Ingress; none: the cluster's default")
+    tls_secret: Name | None = Field(
+        None, description="Secret of type kubernetes.io/tls in the serving namespace, for HTTPS at the Ingress"
+    )
     gateway: Gateway | None = Field(
         None,
         description="[NAMESPACE/]NAME of a Gateway; with a Gateway, an HTTPRoute replaces the Ingress",
@@ -160,8 +163,8 @@ class Settings(BaseModel):
     )
 
     @field_validator(
-        *("registry_secret", "digest", "git_commit", "git_secret", "ingress_class", "gateway", "storage_class"),
-        *("kube_context", "kaniko_ca"),
+        *("registry_secret", "digest", "git_commit", "git_secret", "ingress_class", "tls_secret", "gateway"),
+        *("storage_class", "kube_context", "kaniko_ca"),
         mode="before",
     )
     @classmethod
@@ -179,6 +182,10 @@ class Settings(BaseModel):
                 raise ValueError(f"{resource}_request {request} is above {resource}_limit {limit}")
         if self.training_namespace == self.serving_namespace:
             raise ValueError("training and serving need a namespace each: builds may do what a service must not")
+        if self.tls_secret is not None and self.gateway is not None:
+            raise ValueError(
+                "tls_secret is for the Ingress; with a gateway, the Gateway's listener holds the certificate"
+            )
         if self.train_nodes > 1 and self.storage_class is None:
             raise ValueError("train_nodes above 1 needs a storage_class whose volumes several nodes can write to")
         return self

@@ -22,6 +22,7 @@ def _ingress(settings: Settings) -> client.V1Ingress:
     backend = client.V1IngressBackend(
         service=client.V1IngressServiceBackend(name=SERVICE, port=client.V1ServiceBackendPort(name=PORT_NAME))
     )
+    tls = client.V1IngressTLS(hosts=[settings.host], secret_name=settings.tls_secret)
     path = client.V1HTTPIngressPath(path="/", path_type="Prefix", backend=backend)
     return client.V1Ingress(
         api_version="networking.k8s.io/v1",
@@ -29,6 +30,7 @@ def _ingress(settings: Settings) -> client.V1Ingress:
         metadata=metadata(NAME, settings.serving_namespace, SERVING),
         spec=client.V1IngressSpec(
             ingress_class_name=settings.ingress_class,
+            tls=None if settings.tls_secret is None else [tls],
             rules=[client.V1IngressRule(host=settings.host, http=client.V1HTTPIngressRuleValue(paths=[path]))],
         ),
     )

@@ -25,6 +25,7 @@ VARIANTS = {
         port=8080,
         node_port=31000,
         ingress_class="nginx",
+        tls_secret="qna-tls",
         min_replicas=3,
         max_replicas=30,
         cpu_request="1",
@@ -103,6 +104,11 @@ def test_a_file_that_is_not_rendered_any_more_goes(tmp_path):
     render.write(Settings(), tmp_path)
     assert not (tmp_path / "09-gone.yaml").exists()
     assert (tmp_path / "mine.yaml").exists()
+
+
+def test_https_is_at_the_ingress_where_a_secret_is_named():
+    assert the("Ingress", "everything else")["spec"]["tls"] == [{"hosts": ["qna-model.local"], "secretName": "qna-tls"}]
+    assert "tls" not in the("Ingress")["spec"]
 
 
 def test_yaml_reads_back_to_the_objects():

@@ -167,3 +167,9 @@ def test_the_command_renders_what_the_flags_say(capsys):
 def test_a_usage_error_has_its_own_exit_code(capsys):
     assert main(["render", "--node-port", "80"]) == 2
     assert "node_port" in capsys.readouterr().err
+
+
+def test_a_certificate_of_the_ingress_is_refused_beside_a_gateway(load):
+    assert load(tls_secret="qna-tls").tls_secret == "qna-tls"
+    with pytest.raises(SettingsError, match="the Gateway's listener holds the certificate"):
+        load(tls_secret="qna-tls", gateway="infra/public")
