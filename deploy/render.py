@@ -47,6 +47,10 @@ RUNS = "jobs"
 """Subfolder of the Jobs, so that `kubectl apply -f` of the folder starts none of them."""
 
 
+KUSTOMIZATION = "Kustomization"
+"""File for Kustomize. `kubectl apply -f` of the folder passes over it, since its name has no extension."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes multi-line text as a literal block."""
 
@@ -105,6 +109,12 @@ def text(objects: list[dict[str, Any]]) -> str:
     return "".join(f"---\n{document}" for document in dumped)
 
 
+def _kustomization(files: list[str]) -> str:
+    """Return what `kubectl apply -k` of the folder reads: the deployed objects, without the Jobs."""
+    kind = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+    return yaml.safe_dump({**kind, "resources": files}, sort_keys=False)
+
+
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write all files into the folder, and remove files of an earlier rendering that no longer exist."""
     (folder / RUNS).mkdir(parents=True, exist_ok=True)
@@ -113,6 +123,7 @@ def write(settings: Settings, folder: Path) -> list[Path]:
         path = folder / name
         path.write_text(text(objects), encoding="utf-8")
         written.append(path)
+    (folder / KUSTOMIZATION).write_text(_kustomization(list(manifests(settings))), encoding="utf-8")
     rendered = {*folder.glob("[0-9][0-9]-*.yaml"), *(folder / RUNS).glob("[0-9][0-9]-*.yaml")}
     for stale in rendered - set(written):
         stale.unlink()

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import shutil
+import subprocess
 
 import kubernetes_validate
 import pytest
@@ -92,7 +94,7 @@ def test_an_invalid_object_would_be_found():
 def test_the_committed_manifests_are_the_rendered_defaults(tmp_path):
     render.write(Settings(), tmp_path)
     committed, rendered = (
-        {path.relative_to(folder): path.read_text() for path in folder.rglob("*.yaml")}
+        {path.relative_to(folder): path.read_text() for path in folder.rglob("*") if path.is_file()}
         for folder in (ROOT / "deploy/manifests", tmp_path)
     )
     assert committed == rendered, "run `python -m deploy render --folder deploy/manifests`"
@@ -104,6 +106,23 @@ def test_a_file_that_is_not_rendered_any_more_goes(tmp_path):
     render.write(Settings(), tmp_path)
     assert not (tmp_path / "09-gone.yaml").exists()
     assert (tmp_path / "mine.yaml").exists()
+
+
+def test_kustomize_takes_all_that_is_deployed_and_no_job(tmp_path):
+    render.write(Settings(), tmp_path)
+    (tmp_path / "mine.yaml").write_text("{}")
+    listed = yaml.safe_load((tmp_path / render.KUSTOMIZATION).read_text())["resources"]
+    assert listed == sorted(path.name for path in tmp_path.glob("[0-9]*.yaml"))
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_kubectl_builds_the_kustomization(variant, tmp_path):
+    render.write(VARIANTS[variant], tmp_path)
+    built = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, text=True, check=True).stdout
+    rendered = [manifest for file in render.manifests(VARIANTS[variant]).values() for manifest in file]
+    described = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in yaml.safe_load_all(built)]
+    assert sorted(described) == sorted((manifest["kind"], manifest["metadata"]["name"]) for manifest in rendered)
 
 
 def test_https_is_at_the_ingress_where_a_secret_is_named():
