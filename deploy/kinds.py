@@ -34,6 +34,7 @@ KINDS = {
     "Ingress": Kind("apis/networking.k8s.io/v1", "ingresses"),
     "HTTPRoute": Kind("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "ServiceMonitor": Kind("apis/monitoring.coreos.com/v1", "servicemonitors"),
+    "PrometheusRule": Kind("apis/monitoring.coreos.com/v1", "prometheusrules"),
     "Job": Kind("apis/batch/v1", "jobs"),
     # Only read.
     "Pod": Kind("api/v1", "pods"),

@@ -159,7 +159,7 @@ class Settings(BaseModel):
     )
     kube_context: str | None = Field(None, description="context of KUBECONFIG; none: its current one")
     monitoring: Literal["none", "prometheus"] = Field(
-        "none", description="prometheus: add a ServiceMonitor and a Grafana dashboard"
+        "none", description="prometheus: add a ServiceMonitor, alerts and a Grafana dashboard"
     )
 
     @field_validator(

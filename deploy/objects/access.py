@@ -30,7 +30,7 @@ def objects(settings: Settings) -> list[Any]:
         "policy": ["poddisruptionbudgets"],
         "networking.k8s.io": ["ingresses"],
         "gateway.networking.k8s.io": ["httproutes"],
-        "monitoring.coreos.com": ["servicemonitors"],
+        "monitoring.coreos.com": ["servicemonitors", "prometheusrules"],
     }
     service_rules = [
         _rule("", ["services/proxy", "pods/proxy"], ["get", "create"]),

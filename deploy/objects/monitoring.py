@@ -1,4 +1,4 @@
-"""The ServiceMonitor of Prometheus and the dashboard of Grafana."""
+"""What Prometheus collects and alerts on, and the dashboard of Grafana."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import Any
 
 from kubernetes import client
 
+from deploy.objects.alerts import ANSWERS, prometheus_rule
 from deploy.objects.common import SERVING, labels, metadata
 from deploy.objects.scaling import AUTOSCALER
 from deploy.objects.serving import DEPLOYMENT, PORT_NAME
 from deploy.settings import Settings
 
 MONITOR, DASHBOARD = "qna-metrics", "qna-dashboard"
-_ANSWERS = 'endpoint=~"/answers?"'
 
 
 def objects(settings: Settings) -> list[Any]:
-    """Return the ServiceMonitor and the dashboard for Grafana's sidecar; empty without monitoring."""
-    return [] if settings.monitoring == "none" else [_monitor(settings), _dashboard(settings)]
+    """Return the ServiceMonitor, the alerts and the dashboard for Grafana's sidecar; empty without monitoring."""
+    if settings.monitoring == "none":
+        return []
+    return [_monitor(settings), prometheus_rule(settings), _dashboard(settings)]
 
 
 def _monitor(settings: Settings) -> dict[str, Any]:
@@ -37,17 +39,17 @@ def _dashboard(settings: Settings) -> client.V1ConfigMap:
     namespace = settings.serving_namespace
     here = f'namespace="{namespace}"'
     duration = "bentoml_service_request_duration_seconds_bucket"
-    quantile = f"histogram_quantile(%s, sum by (le) (rate({duration}{{{here},{_ANSWERS}}}[5m])))"
+    quantile = f"histogram_quantile(%s, sum by (le) (rate({duration}{{{here},{ANSWERS}}}[5m])))"
     scaler = f'{here},horizontalpodautoscaler="{AUTOSCALER}"'
     panels = {
         "Requests a second, by status": {
             "{{http_response_code}}": (
-                f"sum by (http_response_code) (rate(bentoml_service_request_total{{{here},{_ANSWERS}}}[5m]))"
+                f"sum by (http_response_code) (rate(bentoml_service_request_total{{{here},{ANSWERS}}}[5m]))"
             )
         },
         "Seconds an answer takes": {"p50": quantile % 0.5, "p95": quantile % 0.95},
         "Requests in flight": {
-            "in flight": f"sum(bentoml_service_request_in_progress{{{here},{_ANSWERS}}})",
+            "in flight": f"sum(bentoml_service_request_in_progress{{{here},{ANSWERS}}})",
         },
         "Replicas": {
             "desired": f"kube_horizontalpodautoscaler_status_desired_replicas{{{scaler}}}",

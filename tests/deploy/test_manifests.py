@@ -14,7 +14,7 @@ from deploy.settings import Settings
 from tests.commands import ROOT
 
 VERSIONS = ("1.35", "1.36", "1.37")
-OWN_SCHEMA = {"HTTPRoute", "ServiceMonitor"}
+OWN_SCHEMA = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
 """Kinds whose schema is not Kubernetes'."""
 
 VARIANTS = {
