@@ -22,9 +22,12 @@ REMEDY = (
 
 
 class Applied(NamedTuple):
-    """The result for one object. action: created, configured, unchanged, or kept (an administrator's, and correct)."""
+    """The result for one object. name: its kind, namespace and name.
 
-    what: str
+    action: created, configured, unchanged, or kept (an administrator's, and correct).
+    """
+
+    name: str
     action: str
 
 

@@ -72,23 +72,27 @@ class Cluster:
 
     def version(self) -> dict[str, Any]:
         """Return the version of the API server. Raises WrongServer if the server is none."""
-        what = "the API server's version could not be read"
+        problem = "the API server's version could not be read"
         try:
-            answer: dict[str, Any] = self._request(what, self._client.request, method="get", path=_VERSION)
+            answer: dict[str, Any] = self._request(problem, self._client.request, method="get", path=_VERSION)
         except (Refused, Unauthorized) as error:
             if self._answered or (isinstance(error, Refused) and error.status in OVERLOADED):
                 raise
-            raise foreign(what, self.host) from error
+            raise foreign(problem, self.host) from error
         if not isinstance(answer, dict) or "gitVersion" not in answer:
-            raise foreign(what, self.host)
+            raise foreign(problem, self.host)
         return answer
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return an object, or None if it does not exist."""
-        what = f"{described(kind, name, namespace)} could not be read"
+        problem = f"{described(kind, name, namespace)} could not be read"
         try:
             manifest: dict[str, Any] = self._request(
-                what, self._resource(kind).get, name=quote(name, safe=""), namespace=namespace, relayed=_relayed(kind)
+                problem,
+                self._resource(kind).get,
+                name=quote(name, safe=""),
+                namespace=namespace,
+                relayed=_relayed(kind),
             )
         except Refused as error:
             if error.status == 404:
@@ -100,10 +104,10 @@ class Cluster:
         self, kind: str, namespace: str | None = None, selector: dict[str, str] | None = None
     ) -> list[dict[str, Any]]:
         """Return the objects of a kind with these labels, in one namespace or (None) in all."""
-        what = f"the list of {kind} in {namespace or 'all namespaces'} could not be read"
+        problem = f"the list of {kind} in {namespace or 'all namespaces'} could not be read"
         labels = ",".join(f"{key}={value}" for key, value in (selector or {}).items()) or None
         answer: dict[str, list[dict[str, Any]]] = self._request(
-            what, self._resource(kind).get, namespace=namespace, label_selector=labels, relayed=_relayed(kind)
+            problem, self._resource(kind).get, namespace=namespace, label_selector=labels, relayed=_relayed(kind)
         )
         return answer.get("items", [])
 
@@ -137,10 +141,10 @@ class Cluster:
 
     def delete(self, kind: str, name: str, namespace: str | None = None) -> bool:
         """Delete an object after its dependents; return whether it existed."""
-        what = f"{described(kind, name, namespace)} could not be deleted"
+        problem = f"{described(kind, name, namespace)} could not be deleted"
         policy = {"propagationPolicy": "Foreground"}
         try:
-            self._request(what, self._resource(kind).delete, name=name, namespace=namespace, body=policy)
+            self._request(problem, self._resource(kind).delete, name=name, namespace=namespace, body=policy)
         except Refused as error:
             if error.status == 404:
                 return False
@@ -170,9 +174,9 @@ class Cluster:
     def call_service(self, service: str, port: str, namespace: str, path: str, body: Any = None) -> Any:
         """Send a request to a Service through the API server and return its JSON; with a body it is a POST."""
         proxy = f"{self._path('Service', f'http:{service}:{port}', namespace)}/proxy{path}"
-        what = f"{described('Service', service, namespace)} did not answer {path}"
+        problem = f"{described('Service', service, namespace)} did not answer {path}"
         return self._request(
-            what,
+            problem,
             self._client.request,
             method="get" if body is None else "post",
             path=proxy,
@@ -184,8 +188,8 @@ class Cluster:
     def metrics(self, pod: str, port: int, namespace: str) -> str:
         """Return the Prometheus metrics of a pod."""
         path = f"{self._path('Pod', f'{pod}:{port}', namespace)}/proxy/metrics"
-        what = f"{described('Pod', pod, namespace)} did not answer /metrics"
-        return self._send(what, self._client.request, method="get", path=path).data.decode()
+        problem = f"{described('Pod', pod, namespace)} did not answer /metrics"
+        return self._send(problem, self._client.request, method="get", path=path).data.decode()
 
     def log(
         self,
@@ -207,8 +211,8 @@ class Cluster:
         query |= {} if since is None else {"sinceTime": since}
         query |= {"previous": "true"} if previous else {}
         path = f"{self._path('Pod', pod, namespace)}/log"
-        what = f"the log of {described('Pod', pod, namespace)} could not be read"
-        response = self._send(what, self._client.request, method="get", path=path, query_params=list(query.items()))
+        problem = f"the log of {described('Pod', pod, namespace)} could not be read"
+        response = self._send(problem, self._client.request, method="get", path=path, query_params=list(query.items()))
         rest = b""
         try:
             for chunk in response.stream(2**16):
@@ -229,7 +233,13 @@ class Cluster:
         return str(self._resource(kind).path(name, namespace))  # type: ignore[no-untyped-call]
 
     def _request(
-        self, what: str, call: Callable[..., Any], *, relayed: bool = False, repeatable: bool = True, **parameters: Any
+        self,
+        problem: str,
+        call: Callable[..., Any],
+        *,
+        relayed: bool = False,
+        repeatable: bool = True,
+        **parameters: Any,
     ) -> Any:
         """Send a request, again while that may help, and return the JSON of its answer.
 
@@ -238,21 +248,21 @@ class Cluster:
         patience = Patience(self.host, self._patience_s if self._answered and not relayed else 0, self._report)
         while True:
             try:
-                response = self._send(what, call, **parameters)
-                content = self._content(what, response, parameters.get("path"))
+                response = self._send(problem, call, **parameters)
+                content = self._content(problem, response, parameters.get("path"))
                 patience.answered()
                 return content
             except (DeployError, urllib3.exceptions.HTTPError) as error:
-                failure = error if isinstance(error, DeployError) else unreachable(what, self.host, error)
+                failure = error if isinstance(error, DeployError) else unreachable(problem, self.host, error)
                 if not repeatable or not patience.wait(failure):
                     raise failure from error
 
-    def _content(self, what: str, response: urllib3.HTTPResponse, path: str | None) -> Any:
+    def _content(self, problem: str, response: urllib3.HTTPResponse, path: str | None) -> Any:
         try:
             content = json.loads(response.data)
         except ValueError as error:
             self._recognise(path)
-            raise Refused(f"{what}: the answer is not JSON", response.status) from error
+            raise Refused(f"{problem}: the answer is not JSON", response.status) from error
         self._answered |= isinstance(content, dict) and bool({"kind", "gitVersion"} & content.keys())
         return content
 
@@ -261,20 +271,20 @@ class Cluster:
         if not self._answered and path != _VERSION:
             self.version()
 
-    def _send(self, what: str, call: Callable[..., Any], **parameters: Any) -> urllib3.HTTPResponse:
+    def _send(self, problem: str, call: Callable[..., Any], **parameters: Any) -> urllib3.HTTPResponse:
         """Send a request once and return the response with its body not read yet."""
         try:
             response: urllib3.HTTPResponse = call(**parameters, serialize=False, _request_timeout=(_CONNECT_S, _READ_S))
         except client.ApiException as error:
             if not error.status:
-                raise unreachable(what, self.host, error) from error
+                raise unreachable(problem, self.host, error) from error
             body = (error.body or "").encode()
             self._answered |= _is_status(body)
             if error.status not in OVERLOADED:
                 self._recognise(parameters.get("path"))
-            raise refused(what, error.status, body) from error
+            raise refused(problem, error.status, body) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise unreachable(what, self.host, error) from error
+            raise unreachable(problem, self.host, error) from error
         return response
 
 

@@ -61,19 +61,21 @@ def _log_in(name: str, registry: DXFBase, response: requests.Response) -> None:
 
 def _problem(settings: Settings, image: str, tag: str, error: Exception) -> Exception:
     """Return an error with a remedy, without the original text, which may contain credentials."""
-    what = f"image {settings.registry}/{image}:{tag}"
+    image_name = f"image {settings.registry}/{image}:{tag}"
     if isinstance(error, DXFAuthInsecureError):
-        return Unauthorized(f"{what}: the registry wants credentials, which are not sent over plain HTTP; give it TLS")
+        return Unauthorized(
+            f"{image_name}: the registry wants credentials, which are not sent over plain HTTP; give it TLS"
+        )
     response = getattr(error, "response", None)
     if response is None:
         return Unreachable(
-            f"{what}: the registry does not answer ({type(error).__name__}); check registry and registry_insecure"
+            f"{image_name}: the registry does not answer ({type(error).__name__}); check registry and registry_insecure"
         )
     if response.status_code in (401, 403):
         return Unauthorized(
-            f"{what}: the registry refuses these credentials; run `docker login {settings.registry}`, or "
+            f"{image_name}: the registry refuses these credentials; run `docker login {settings.registry}`, or "
             f"set {credentials.USERNAME} and {credentials.PASSWORD}"
         )
     if response.status_code == 404:
-        return Refused(f"{what} is not in the registry; run `python -m deploy build`, or name another tag", 404)
-    return Refused(f"{what}: the registry answers {response.status_code}; run this again", response.status_code)
+        return Refused(f"{image_name} is not in the registry; run `python -m deploy build`, or name another tag", 404)
+    return Refused(f"{image_name}: the registry answers {response.status_code}; run this again", response.status_code)

@@ -24,24 +24,25 @@ _ENDING = "the namespace is still being deleted; run this again once it is gone"
 _OVERLOAD = "the API server is overloaded or starting; run this again"
 
 
-def unreachable(what: str, host: str, error: Exception) -> Unreachable:
-    """Return an error for a server that does not answer. what: the failed action and its object."""
+def unreachable(problem: str, host: str, error: Exception) -> Unreachable:
+    """Return an error for a server that does not answer. problem: the failed action and its object."""
     if isinstance(error, Unreachable):
         return error
     reason = getattr(error, "reason", None) or error
     failure = _tls(reason)
     if isinstance(failure, ssl.SSLCertVerificationError):
         return WrongServer(
-            f"{what}: the certificate of {host} is not trusted ({failure.verify_message}); check certificate-authority "
-            "and server of the cluster in KUBECONFIG: they may be another cluster's, or older than this one"
+            f"{problem}: the certificate of {host} is not trusted ({failure.verify_message}); check "
+            "certificate-authority and server of the cluster in KUBECONFIG: they may be "
+            "another cluster's, or older than this one"
         )
     if failure is not None:
         return WrongServer(
-            f"{what}: {host} does not speak TLS as expected ({failure.reason or failure}); check server and the "
+            f"{problem}: {host} does not speak TLS as expected ({failure.reason or failure}); check server and the "
             "certificates in KUBECONFIG"
         )
     return Unreachable(
-        f"{what}: {host} does not answer ({reason}); check that the cluster runs and that KUBECONFIG names it"
+        f"{problem}: {host} does not answer ({reason}); check that the cluster runs and that KUBECONFIG names it"
     )
 
 
@@ -54,16 +55,16 @@ def _tls(error: object) -> ssl.SSLError | None:
     return None
 
 
-def foreign(what: str, host: str) -> WrongServer:
+def foreign(problem: str, host: str) -> WrongServer:
     """Return an error for a server that is no Kubernetes API server."""
     return WrongServer(
-        f"{what}: what answers at {host} is no Kubernetes API server; check server of the cluster in KUBECONFIG, and "
-        "that no proxy is in between"
+        f"{problem}: what answers at {host} is no Kubernetes API server; check server of the cluster in KUBECONFIG, "
+        "and that no proxy is in between"
     )
 
 
-def refused(what: str, status: int, body: bytes) -> Refused | Unreachable:
-    """Return an error for a refused request. what: the failed action and its object."""
+def refused(problem: str, status: int, body: bytes) -> Refused | Unreachable:
+    """Return an error for a refused request. problem: the failed action and its object."""
     try:
         answer = json.loads(body)
         reason = answer.get("message") or answer.get("detail") or ""  # of the API server, or of the service behind it
@@ -72,5 +73,5 @@ def refused(what: str, status: int, body: bytes) -> Refused | Unreachable:
     remedy = _QUOTA if "exceeded quota" in reason else _REMEDIES.get(status, "")
     remedy = _ENDING if "being terminated" in reason else remedy
     remedy = _OVERLOAD if status in OVERLOADED else remedy
-    message = f"{what}: {reason or 'no reason was given'} (HTTP {status})" + (f"; {remedy}" if remedy else "")
+    message = f"{problem}: {reason or 'no reason was given'} (HTTP {status})" + (f"; {remedy}" if remedy else "")
     return Unauthorized(message) if status == 401 else Refused(message, status)

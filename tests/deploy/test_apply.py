@@ -30,7 +30,7 @@ def test_what_differs_is_configured(api, cluster, reported):
     apply(cluster, objects(), reported.append)
     changed = SETTINGS.model_copy(update={"max_replicas": 20})
     manifest = itertools.chain(*render.manifests(changed).values())
-    configured = [entry.what for entry in apply(cluster, manifest, reported.append) if entry.action == "configured"]
+    configured = [entry.name for entry in apply(cluster, manifest, reported.append) if entry.action == "configured"]
     assert configured == ["HorizontalPodAutoscaler serving-model-env/qna-hpa"]
 
 
@@ -50,7 +50,7 @@ def test_a_dry_run_asks_the_server_and_changes_nothing(api, cluster, reported):
 def test_what_an_administrator_made_is_kept(api, cluster, reported):
     apply(cluster, objects(), reported.append)
     api.fail("PATCH", "/namespaces/training-model-env", 403, "forbidden", times=1)
-    done = {entry.what: entry.action for entry in apply(cluster, objects(), reported.append)}
+    done = {entry.name: entry.action for entry in apply(cluster, objects(), reported.append)}
     assert done["Namespace training-model-env"] == "kept"
 
 
