@@ -25,7 +25,7 @@ cluster."""
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         options.command(options, _settings(options))
     except BrokenPipeError:
@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; `command` of its result runs the one that was chosen."""
     parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__, epilog=EPILOG)
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -105,7 +106,7 @@ def _command(commands: Any, name: str, function: Any, text: str) -> argparse.Arg
         variables = " ".join(filter(None, (ESTABLISHED.get(setting), settings.variable(setting))))
         group.add_argument(
             f"--{setting.replace('_', '-')}",
-            dest=f"set_{setting}",
+            default=argparse.SUPPRESS,
             metavar=setting.upper(),
             help=f"{field.description} [{variables}] [{default}]",
             **many,
@@ -114,12 +115,7 @@ def _command(commands: Any, name: str, function: Any, text: str) -> argparse.Arg
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    prefix = "set_"
-    flags = {
-        name.removeprefix(prefix): value
-        for name, value in vars(options).items()
-        if name.startswith(prefix) and value is not None
-    }
+    flags = {name: value for name, value in vars(options).items() if name in Settings.model_fields}
     return settings.load(options.config, flags)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from deploy.__main__ import _parser as deploying
+from deploy.__main__ import build_parser as deploying
 from deploy.settings import ESTABLISHED, Settings, variable
 from loadtest.__main__ import build_parser as loading
 from tests.commands import ROOT
