@@ -1,0 +1,179 @@
+"""What the commands of `python -m training` do. Only results go to stdout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from training import config
+from training.errors import DataError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from bento_service.reading.tokenization import TextTokenizer
+
+
+def import_checkpoint(options: argparse.Namespace) -> None:
+    """Import a checkpoint and print its tag."""
+    settings = config.load(None, _given(options, ["model_name", *config.GateSettings.model_fields]))
+    from training import importing
+
+    tag = importing.run(
+        options.checkpoint,
+        model_name=settings.model_name,
+        gate_settings=settings.gate,
+        data_sources=options.data,
+        precision=options.precision,
+        if_changed=options.if_changed,
+    )
+    _print_tag(options, tag)
+
+
+def train_model(options: argparse.Namespace) -> None:
+    """Train a model and print its tag."""
+    settings = config.load(
+        options.config, _given(options, [*config.TrainSettings.model_fields, *config.GateSettings.model_fields])
+    )
+    from training import pipeline
+
+    tag = pipeline.run(settings, overwrite=options.overwrite, if_changed=options.if_changed)
+    if tag is not None:
+        _print_tag(options, tag)
+        if options.keep is not None:
+            from training import store
+
+            for removed in store.prune(settings.model_name, options.keep):
+                print(f"removed {removed}", file=sys.stderr)
+
+
+def evaluate_model(options: argparse.Namespace) -> None:
+    """Evaluate a stored model: JSON on stdout, a table on stderr."""
+    from bento_service import artifact
+    from bento_service.reading.engines import TorchEngine
+    from bento_service.reading.reader import Reader
+    from training import data, store
+    from training.measure import evaluate, slices
+
+    tag, folder = store.find(options.tag)
+    examples = [e for e in data.load(options.data) if e.answers or not options.answerable]
+    if not examples:
+        raise DataError(f"no question is left of {' '.join(options.data)}; leave out --answerable")
+    stored = artifact.load(folder)
+    reader = stored.reader()
+    if options.full_precision:
+        model, tokenizer = _checkpoint(tag)
+        reader = Reader(tokenizer, TorchEngine(model), stored.settings)
+    readings = evaluate.read(reader, examples, progress=True)
+    predictions = evaluate.predict(readings, reader.settings)
+    report = evaluate.evaluate(readings, reader.settings) | {
+        "slices": slices.slices(predictions),
+        "misses": slices.misses(predictions),
+    }
+    print(evaluate.table(report), file=sys.stderr)
+    precision = "float32" if options.full_precision else stored.metrics.get("served", {}).get("precision", "int8")
+    print(json.dumps({"model": tag, "precision": precision, **report}, indent=2, ensure_ascii=False))
+    if options.diagram is not None:
+        from training.measure import diagram
+
+        diagram.draw(report["confidence"], options.diagram, title=f"{tag}, {precision}")
+
+
+def write_labels(options: argparse.Namespace) -> None:
+    """Write the soft labels of a stored model."""
+    from bento_service import artifact
+    from training import data, store
+    from training.prepare import labels
+
+    tag, folder = store.find(options.tag)
+    examples = data.load(options.data)
+    stored = artifact.load(folder)
+    described = {"model": tag} | {part: stored.provenance[part] for part in ("base_model", "data", "settings")}
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    labels.write(options.output, described, stored.reader(), examples)
+
+
+def _checkpoint(tag: str) -> tuple[PreTrainedModel, TextTokenizer]:
+    """Load a stored model in full precision."""
+    from transformers import AutoModelForQuestionAnswering
+
+    from bento_service import artifact
+    from bento_service.reading.tokenization import TextTokenizer
+    from training import store
+
+    folder = store.checkpoint_of(tag)
+    model = AutoModelForQuestionAnswering.from_pretrained(folder)
+    return model, TextTokenizer.from_file(folder / artifact.TOKENIZER)
+
+
+def list_models(options: argparse.Namespace) -> None:
+    """Print the stored models."""
+    from training import store
+
+    entries = store.entries(options.name)
+    if options.json:
+        print(json.dumps(entries, indent=2, ensure_ascii=False))
+    elif entries:
+        print(store.table(entries))
+    else:
+        print(f"no model {options.name} is stored; `python -m training train` makes one", file=sys.stderr)
+
+
+def prune_models(options: argparse.Namespace) -> None:
+    """Remove old models and print their tags."""
+    from training import store
+
+    for tag in store.prune(options.name, options.keep):
+        print(tag)
+
+
+def promote_model(options: argparse.Namespace) -> None:
+    """Put a model into production and print its tag."""
+    from training import store
+
+    print(store.promote(options.tag))
+
+
+def build_bento(options: argparse.Namespace) -> None:
+    """Build a Bento and print its tag."""
+    from training import package
+
+    _print_tag(options, package.build(options.context))
+
+
+def _print_tag(options: argparse.Namespace, tag: str) -> None:
+    print(tag)
+    if options.tag_file is not None:
+        options.tag_file.write_text(tag, encoding="ascii")
+
+
+def race_engines(options: argparse.Namespace) -> None:
+    """Measure a stored model on every installed engine and print a table."""
+    from bento_service import artifact
+    from training import data, store
+    from training.export import graph, race
+
+    tag, folder = store.find(options.tag)
+    settings = artifact.load(folder).settings
+    model, tokenizer = _checkpoint(tag)
+    examples = [example for example in data.load(options.data) if example.answers]
+    rows = graph.calibration_rows(data.load(options.calibration), tokenizer, settings)
+    print(race.table(race.race(model, tokenizer, settings, examples, rows)))
+
+
+def ship_weights(options: argparse.Namespace) -> None:
+    """Write the shipped weights from finished runs."""
+    from training import pipeline
+    from training.network import base, pretrained
+
+    runs = [(run / pipeline.CHECKPOINT, run / pipeline.SERVED) for run in options.run]
+    size = pretrained.ship(runs, base.find(base.MINILM))
+    print(f"{pretrained.FOLDER / pretrained.WEIGHTS}: {size / 1e6:.1f} MB", file=sys.stderr)
+
+
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Return the named options. A flag of a setting leaves none where it is not given."""
+    return {name: getattr(options, name) for name in names if hasattr(options, name)}
