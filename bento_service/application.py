@@ -28,7 +28,7 @@ from bento_service.schema import (
     HubRequest,
     HubResponse,
 )
-from bento_service.settings import Settings
+from bento_service.settings import ServiceSettings
 
 _MARGIN_S = 5
 """What BentoML's own timeout is longer than ours, which answers in the contract's shape (s)."""
@@ -57,7 +57,7 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Build the application, with the settings that the environment holds now."""
-        self.config.setdefault("traffic", {})["timeout"] = Settings.from_environment().timeout_s + _MARGIN_S
+        self.config.setdefault("traffic", {})["timeout"] = ServiceSettings.from_environment().timeout_s + _MARGIN_S
         # A question and a context need no threads of the tokenizer; they have the engine's cores.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         # Spans that go nowhere cost as much as the request. Who sets an exporter up sets this to false.

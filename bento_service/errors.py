@@ -13,7 +13,7 @@
     ├── UnsupportedMediaType (415)
     ├── TooManyRequests (429)
     ├── TooSlow (504)
-    ├── SettingsError: an environment variable with an unusable value
+    ├── ServiceSettingsError: an environment variable with an unusable value
     └── ArtifactError: a stored model that is missing, incomplete or changed
 
 Messages say what happened and what to do next. They never hold the question's or the context's text.
@@ -133,7 +133,7 @@ class TooSlow(ServiceError):
     error = "too_slow"
 
 
-class SettingsError(ServiceError):
+class ServiceSettingsError(ServiceError):
     """An environment variable of the service has a value that it can't take."""
 
     error = "bad_settings"

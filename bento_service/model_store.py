@@ -16,7 +16,7 @@ from bentoml.exceptions import BentoMLException
 from bento_service import artifact
 from bento_service.errors import ArtifactError, ServiceError
 from bento_service.reading import gpu
-from bento_service.settings import Settings
+from bento_service.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from bento_service.reading.reader import Reader
@@ -88,7 +88,7 @@ class ServedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML's
         `bentoml serve` calls this before it starts a worker: what is wrong ends the command, not a worker behind it.
         """
         try:
-            chosen = Settings.from_environment().model
+            chosen = ServiceSettings.from_environment().model
             if chosen is not None and base_path is None:
                 return _verified(ServedModel(chosen))
             model = _verified(self)

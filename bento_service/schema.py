@@ -204,7 +204,7 @@ class HubResponse(RootModel[HubAnswer | list[HubAnswer]]):
     model_config = ConfigDict(json_schema_extra={"example": {"score": 0.98, "start": 51, "end": 56, "answer": "Paris"}})
 
 
-class Span(BaseModel):
+class AnswerSpan(BaseModel):
     """A part of the context: context[start_pos:end_pos] == answer, in the unit that `offsets` asked for."""
 
     answer: str = Field(description='The text of the span, or "" when there is no answer.')
@@ -218,12 +218,12 @@ class Span(BaseModel):
     end_pos: int = Field(ge=0, description="Position after the last character.")
 
 
-class AnswerResponse(Span):
+class AnswerResponse(AnswerSpan):
     """The best answer, and the others when `top_k` was sent."""
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_RESPONSE})
 
-    alternatives: list[Span] | None = Field(
+    alternatives: list[AnswerSpan] | None = Field(
         default=None,
         description="The next best answers by the model's score, none overlapping another; only when `top_k` was sent.",
     )
@@ -258,11 +258,11 @@ class ErrorResponse(BaseModel):
     detail: str = Field(description="What is wrong, and what to do about it.")
 
 
-def _span(request: AnswerRequest, answer: Answer) -> Span:
+def _span(request: AnswerRequest, answer: Answer) -> AnswerSpan:
     start, end = answer.start, answer.end
     if request.offsets == "utf16":
         start, end = _utf16_length(request.context[:start]), _utf16_length(request.context[:end])
-    return Span(answer=answer.text, confidence=answer.confidence, start_pos=start, end_pos=end)
+    return AnswerSpan(answer=answer.text, confidence=answer.confidence, start_pos=start, end_pos=end)
 
 
 def _utf16_length(text: str) -> int:

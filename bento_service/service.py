@@ -15,7 +15,7 @@ from bento_service.reading import gpu
 from bento_service.reading.reader import Query
 from bento_service.routes import ROUTES
 from bento_service.schema import EXAMPLE_REQUEST, VERSION, AnswerRequest, HealthResponse
-from bento_service.settings import Settings
+from bento_service.settings import ServiceSettings
 
 WARM_UP_WORDS = 600
 """Two windows: enough to measure how fast this machine reads, in a tenth of a second."""
@@ -39,7 +39,7 @@ class ExtractiveQA:
 
     def __init__(self) -> None:
         """Load the model and answer twice: what is ready answers at once, and knows how fast it reads."""
-        self.settings = Settings.from_environment()
+        self.settings = ServiceSettings.from_environment()
         loaded = artifact.load(Path(self.model.path))
         self._provenance = loaded.provenance
         self.headers = {"X-Model": str(self.model.tag)}

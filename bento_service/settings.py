@@ -8,14 +8,14 @@ from typing import Annotated
 import bentoml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from bento_service.errors import SettingsError
+from bento_service.errors import ServiceSettingsError
 
 
 def _tag(text: str) -> str:
     return str(bentoml.Tag.from_str(text))
 
 
-class Settings(BaseModel):
+class ServiceSettings(BaseModel):
     """The service's settings. A server reads them when it starts."""
 
     model_config = ConfigDict(frozen=True)
@@ -27,12 +27,12 @@ class Settings(BaseModel):
     timeout_s: float = Field(default=60, gt=0, description="seconds before a request is answered 504")
 
     @classmethod
-    def from_environment(cls) -> Settings:
-        """Read the settings. Raises SettingsError naming the variable."""
+    def from_environment(cls) -> ServiceSettings:
+        """Read the settings. Raises ServiceSettingsError naming the variable."""
         variables = {name: f"QNA_{name.upper()}" for name in cls.model_fields}
         given = {name: os.environ[variable] for name, variable in variables.items() if variable in os.environ}
         try:
             return cls.model_validate(given)
         except ValidationError as error:
             problem = error.errors()[0]
-            raise SettingsError(f"{variables[str(problem['loc'][0])]}: {problem['msg']}") from error
+            raise ServiceSettingsError(f"{variables[str(problem['loc'][0])]}: {problem['msg']}") from error

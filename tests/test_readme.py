@@ -9,7 +9,7 @@ from typing import Any
 
 from bento_service.schema import EXAMPLE_REQUEST, VERSION
 from bento_service.service import ExtractiveQA
-from bento_service.settings import Settings
+from bento_service.settings import ServiceSettings
 from deploy.credentials import PASSWORD, USERNAME
 from tests.commands import ROOT
 from tests.walk import pages
@@ -32,7 +32,7 @@ def test_help_lists_every_target():
 
 def test_documented_variables_and_routes_are_the_services():
     documented = set(re.findall(r"`(QNA_[A-Z_]+)`", README))
-    assert documented == {f"QNA_{name.upper()}" for name in Settings.model_fields} | {USERNAME, PASSWORD}
+    assert documented == {f"QNA_{name.upper()}" for name in ServiceSettings.model_fields} | {USERNAME, PASSWORD}
     service: Any = ExtractiveQA  # the decorator makes a service of the class
     for route in re.findall(r"^\| `(?:POST|GET) (/[a-z.]+)`", README, re.MULTILINE):
         assert route in {*service.openapi_spec.paths, "/docs.json"}

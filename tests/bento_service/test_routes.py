@@ -17,7 +17,7 @@ from bento_service.reading.reader import Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
 from bento_service.routes import CLIENT_LEFT, PROMPT_BYTES, ROUTES, error_response
 from bento_service.schema import AnswerRequest
-from bento_service.settings import Settings
+from bento_service.settings import ServiceSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +102,7 @@ def serving(engine, tokenizer_file):
         reader = Reader(TextTokenizer.from_file(tokenizer_file), engine, ReaderSettings())
         limits = {"max_concurrency": max_concurrency, "timeout_s": timeout_s}
         app = Starlette(routes=ROUTES)
-        settings = Settings(**limits)
+        settings = ServiceSettings(**limits)
         app.state.service = SimpleNamespace(
             settings=settings, headers={"X-Model": "m"}, reader=reader, admission=Admission(reader, **limits)
         )
@@ -173,7 +173,7 @@ async def test_what_is_late_is_not_read_on_and_gives_its_slot_back(serving, engi
     await start(app, late)
     assert (late.status, late.error) == (504, "too_slow")
     engine.gate.release()  # the window that was being read
-    app.state.service.settings = Settings(timeout_s=10)
+    app.state.service.settings = ServiceSettings(timeout_s=10)
     assert (await answered(app, engine)).status == 200
     assert engine.windows <= 2  # of the hundred of the late one, the first alone
 

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from bento_service.reading.reader import Answer, Query
-from bento_service.schema import AnswerRequest, AnswersRequest, Span
+from bento_service.schema import AnswerRequest, AnswerSpan, AnswersRequest
 
 
 def request(context="Ada 👍🏽 swims", **fields):
@@ -29,7 +29,7 @@ def test_alternatives_only_when_top_k_was_sent():
     answers = [Answer("Ada", 0.6, 0, 3), Answer("swims", 0.3, 7, 12)]
     assert request().respond([answers]).alternatives is None
     others = request(top_k=2).respond([answers]).alternatives
-    assert others == [Span(answer="swims", confidence=0.3, start_pos=7, end_pos=12)]
+    assert others == [AnswerSpan(answer="swims", confidence=0.3, start_pos=7, end_pos=12)]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u00a0", "\u3000\n", "\u200b", "\u0000", "\ufeff \u2060"])
