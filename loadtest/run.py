@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loadtest.samples import ClusterState, Sample
 from loadtest.shapes import Stage, Walk
-from loadtest.swarm import Swarm, swarm
+from loadtest.swarm import Figures, Swarm, swarm
 
 SAMPLE_S = 1.0
 """Interval between two samples (s)."""
@@ -17,35 +17,43 @@ SAMPLE_S = 1.0
 
 @dataclass
 class Recording:
-    """A run as it was recorded. ended: seconds that each stage lasted; errors: how often each error occurred."""
+    """A run as it was recorded. begun: the clock's time at its start (s).
 
+    stage_s: how long each stage lasted (s). errors: how often each error occurred.
+    """
+
+    begun: float = field(default_factory=time.monotonic)
     samples: list[Sample] = field(default_factory=list)
-    ended: dict[str, float] = field(default_factory=dict)
+    stage_s: dict[str, float] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
+
+    def add(self, stage: str, figures: Figures, cluster: ClusterState | None = None) -> Sample:
+        """Add a sample of now, and return it."""
+        sample = Sample.of(time.monotonic() - self.begun, stage, figures, cluster)
+        self.samples.append(sample)
+        self.errors = figures.errors
+        return sample
 
 
 def record(
     locust: Swarm,
     stages: Sequence[Stage],
-    recording: Recording,
     show: Callable[[Sample], None],
     observe: Callable[[str], ClusterState] | None = None,
-) -> float:
-    """Drive the load through the stages, add a sample a second to `recording`, and return when the run began.
+) -> Recording:
+    """Drive the load through the stages, and return the recording with a sample a second.
 
     show: is called with each sample. observe: returns the state of the cluster in the stage of that name.
     """
-    walk, begun = Walk(stages), time.monotonic()
-    while (tick := walk.tick()) is not None:
+    recording, walk, last = Recording(), Walk(stages), None
+    while (tick := walk.tick(last)) is not None:
         locust.resize(tick.users, tick.spawn_rate)
-        figures, second = locust.figures(), time.monotonic() - begun
-        state = None if observe is None else observe(tick.stage)
-        recording.errors = figures.errors
-        recording.samples.append(Sample.of(second, tick.stage, figures, state))
-        show(recording.samples[-1])
+        cluster = None if observe is None else observe(tick.stage)
+        last = recording.add(tick.stage, locust.figures(), cluster)
+        show(last)
         time.sleep(SAMPLE_S)
-    recording.ended = walk.ended
-    return begun
+    recording.stage_s = walk.stage_s
+    return recording
 
 
 def run(
@@ -58,10 +66,7 @@ def run(
     data: tuple[Path, ...] = (),
 ) -> Recording:
     """Drive the load through the stages and record it; a last sample counts the requests that were under way."""
-    recording = Recording()
     with swarm(url, folder / "locust.log", workers, data) as locust:
-        begun = record(locust, stages, recording, show)
-        figures, second = locust.figures(), time.monotonic() - begun
-        recording.errors = figures.errors
-        recording.samples.append(Sample.of(second, recording.samples[-1].stage, figures))
+        recording = record(locust, stages, show)
+        recording.add(recording.samples[-1].stage, locust.figures())
     return recording

@@ -6,6 +6,10 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadtest.samples import Sample
 
 
 @dataclass(frozen=True)
@@ -13,15 +17,15 @@ class Stage:
     """A part of a run with a given number of users.
 
     users: at its end. seconds: how long it lasts; with `until`, at most. ramp_s: of these, how long it takes from the
-    stage before's users to its own. until: ends the stage as soon as it returns true. Raises ValueError for
-    impossible values.
+    stage before's users to its own. until: ends the stage as soon as it returns true of
+    the last sample. Raises ValueError for impossible values.
     """
 
     name: str
     users: int
     seconds: float
     ramp_s: float = 0.0
-    until: Callable[[], bool] | None = None
+    until: Callable[[Sample], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.users < 0:
@@ -50,18 +54,22 @@ class Walk:
         self._stages, self._clock = list(stages), clock
         self._before = 0  # users of the stage before
         self._begun: float | None = None
-        self.ended: dict[str, float] = {}
+        self.stage_s: dict[str, float] = {}
         """Seconds that each finished stage lasted."""
 
-    def tick(self) -> Tick | None:
-        """Return the number of users that there should be now; None when the last stage is over."""
+    def tick(self, last: Sample | None = None) -> Tick | None:
+        """Return the number of users that there should be now; None when the last stage is over.
+
+        last: the last sample of the run, for stages with `until`.
+        """
         now = self._clock()
         self._begun = now if self._begun is None else self._begun
         while self._stages:
             stage, lasted = self._stages[0], now - self._begun
-            if lasted < stage.seconds and not (stage.until is not None and stage.until()):
+            ended = stage.until is not None and last is not None and stage.until(last)
+            if lasted < stage.seconds and not ended:
                 return self._within(stage, lasted)
-            self.ended[stage.name] = min(lasted, stage.seconds)
+            self.stage_s[stage.name] = min(lasted, stage.seconds)
             # A tick that comes late takes nothing from the next stage, unless this one was cut short.
             self._begun = self._begun + stage.seconds if lasted >= stage.seconds else now
             self._before = stage.users

@@ -15,7 +15,7 @@ from loadtest.swarm import swarm
 
 
 @dataclass(frozen=True)
-class Plan:
+class AutoscalePlan:
     """How much load there is, and for how long.
 
     base_users: users of the baseline; where the HPA's target is low, a single one may scale the service up already.
@@ -35,7 +35,12 @@ class Plan:
 
 
 def autoscale(
-    url: str, watch: Watch, plan: Plan, folder: Path, show: Callable[[Sample], None], data: tuple[Path, ...] = ()
+    url: str,
+    watch: Watch,
+    plan: AutoscalePlan,
+    folder: Path,
+    show: Callable[[Sample], None],
+    data: tuple[Path, ...] = (),
 ) -> Recording:
     """Drive the load through all stages and record it.
 
@@ -44,17 +49,13 @@ def autoscale(
     first = watch.autoscaler()
     watch.require_metrics()
     expected = first.maximum if plan.replicas is None else plan.replicas
-    recording = Recording()
 
-    def scaled_up() -> bool:
-        return len(recording.samples[-1].pods) >= expected
+    def scaled_up(sample: Sample) -> bool:
+        return len(sample.pods) >= expected
 
-    def at_minimum() -> bool:
-        if not recording.samples:
-            return False
-        last = recording.samples[-1]
-        desired = None if last.autoscaler is None else last.autoscaler.desired
-        return len(last.pods) == desired == first.minimum
+    def at_minimum(sample: Sample) -> bool:
+        desired = None if sample.autoscaler is None else sample.autoscaler.desired
+        return len(sample.pods) == desired == first.minimum
 
     stages = [
         Stage(SETTLE, 0, plan.cool_s, until=at_minimum),
@@ -65,5 +66,4 @@ def autoscale(
         Stage(COOL, 0, plan.cool_s, until=at_minimum),
     ]
     with swarm(url, folder / "locust.log", plan.workers, data) as locust:
-        record(locust, stages, recording, show, lambda stage: watch.state(answered=stage == SCALED))
-    return recording
+        return record(locust, stages, show, lambda stage: watch.state(answered=stage == SCALED))

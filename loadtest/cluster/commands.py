@@ -31,7 +31,7 @@ def add_autoscale(subparsers: Any) -> None:
         ),
         example="autoscale --users 20 --max-p95-ms 2000",
     )
-    plan = autoscale.Plan()
+    plan = autoscale.AutoscalePlan()
     parser.add_argument(
         "--url", help="Send the requests to this address, such as an Ingress (default: the service's port on a node)."
     )
@@ -98,15 +98,15 @@ def _autoscale(options: argparse.Namespace) -> bool:
         criteria = verdict.judge(recording.samples, limits, watch.requested())
     facts = {
         "url": url,
-        "seconds": recording.ended,
+        "seconds": recording.stage_s,
         "answered by each pod": verdict.shares(recording.samples),
         "errors": recording.errors,
     }
     return commands.conclude(options.output, "Autoscaling", recording.samples, criteria, facts)
 
 
-def _plan(options: argparse.Namespace) -> autoscale.Plan:
-    return autoscale.Plan(
+def _plan(options: argparse.Namespace) -> autoscale.AutoscalePlan:
+    return autoscale.AutoscalePlan(
         users=options.users,
         base_users=options.base_users,
         baseline_s=options.baseline_s,

@@ -44,7 +44,7 @@ def _add_compare(subparsers: Any) -> None:
         ),
         example="compare --seconds 2 --rounds 1 --soak 200",
     )
-    plan = compare.Plan()
+    plan = compare.ComparisonPlan()
     parser.add_argument(
         "--concurrency",
         nargs="+",
@@ -128,7 +128,7 @@ def _add_fairness(subparsers: Any) -> None:
 def _compare(options: argparse.Namespace) -> None:
     if not options.baseline_python.is_file():
         raise RuntimeError(f"{options.baseline_python} is missing; `make compare` makes the baseline's environment")
-    plan = compare.Plan(tuple(options.concurrency), options.seconds, options.rounds, options.soak)
+    plan = compare.ComparisonPlan(tuple(options.concurrency), options.seconds, options.rounds, options.soak)
     questions = load_questions(options)
     report = compare.compare(questions, options.baseline_python.absolute(), options.output, plan)
     write_json(options.output / "compare.json", report)

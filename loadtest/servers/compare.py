@@ -16,7 +16,7 @@ from bento_service.reading.gpu import CHECKPOINT_SUFFIX
 from loadtest.questions import Question
 from loadtest.servers.drive import Load, drive
 from loadtest.servers.engine import EngineAlone
-from loadtest.servers.server import MODEL, Server, baseline, peak_memory, service
+from loadtest.servers.server import MODEL, MemorySampler, Server, baseline, service
 from loadtest.servers.targets import targets
 
 SETTLED = 2_000
@@ -25,7 +25,7 @@ SOAK_CONCURRENCY = 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """How long to measure.
 
     concurrency: requests at once, each value measured by itself. seconds: length of a turn. rounds: turns of each
@@ -58,7 +58,7 @@ class Row:
     generator_share: float
 
 
-def compare(questions: Sequence[Question], baseline_python: Path, folder: Path, plan: Plan) -> dict[str, Any]:
+def compare(questions: Sequence[Question], baseline_python: Path, folder: Path, plan: ComparisonPlan) -> dict[str, Any]:
     """Run the comparison and return its report; the logs of both servers stay in `folder`.
 
     Raises RuntimeError when a server does not answer, BentoMLException when the store has no model.
@@ -93,7 +93,11 @@ def compare(questions: Sequence[Question], baseline_python: Path, folder: Path, 
 
 
 def _in_turn(
-    servers: Sequence[Server], engine: EngineAlone, questions: Sequence[Question], concurrency: int, plan: Plan
+    servers: Sequence[Server],
+    engine: EngineAlone,
+    questions: Sequence[Question],
+    concurrency: int,
+    plan: ComparisonPlan,
 ) -> tuple[list[Row], float]:
     """Return a row per server, and the rate of the engine alone (questions/s).
 
@@ -104,9 +108,9 @@ def _in_turn(
     for _ in range(plan.rounds):
         for server in servers:
             cpu_s = server.cpu_s()
-            with peak_memory(server) as memory_mb:
+            with MemorySampler(server) as memory:
                 load = drive(server.url, questions, concurrency=concurrency, seconds=plan.seconds)
-            turns[server.name].append((load, server.cpu_s() - cpu_s, max(memory_mb)))
+            turns[server.name].append((load, server.cpu_s() - cpu_s, memory.peak_mb))
         engine_rates.append(engine.rate(plan.seconds))
     rows = [_row(name, concurrency, *zip(*measured, strict=True)) for name, measured in turns.items()]
     return rows, float(np.mean(engine_rates))
@@ -139,14 +143,14 @@ def _soak(server: Server, questions: Sequence[Question], count: int) -> dict[str
     settled = min(SETTLED, count // 2)
     first = drive(server.url, varied, concurrency=SOAK_CONCURRENCY, count=settled)
     settled_mb = server.memory_mb()
-    with peak_memory(server) as memory_mb:
+    with MemorySampler(server) as memory:
         rest = drive(server.url, varied, concurrency=SOAK_CONCURRENCY, count=count - settled)
     whole = first + rest
     return {
         "requests": count,
         "failures": dict(whole.failures),
         "settled_mb": settled_mb,
-        "peak_mb": max(memory_mb),
+        "peak_mb": memory.peak_mb,
         "end_mb": server.memory_mb(),
     }
 

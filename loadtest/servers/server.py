@@ -128,25 +128,27 @@ def _answers(port: int, question: bytes) -> bool:
         return False
 
 
-@contextmanager
-def peak_memory(server: Server) -> Iterator[list[float]]:
-    """Sample a server's memory (MB) while the block runs, into the list that the block is given.
+class MemorySampler:
+    """Samples a server's memory while its block runs. peak_mb: the greatest sample so far (MB).
 
     The processes are looked up once, at the beginning: a search for new ones with each sample would take CPU time from
     the load generator.
     """
-    processes = server.processes()
-    samples = [_memory_mb(processes)]
-    over = threading.Event()
 
-    def sample() -> None:
-        while not over.wait(SAMPLE_S):
-            samples.append(_memory_mb(processes))
+    def __init__(self, server: Server) -> None:
+        self._processes = server.processes()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.peak_mb = _memory_mb(self._processes)
 
-    sampler = threading.Thread(target=sample, daemon=True)
-    sampler.start()
-    try:
-        yield samples
-    finally:
-        over.set()
-        sampler.join()
+    def __enter__(self) -> MemorySampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._ended.wait(SAMPLE_S):
+            self.peak_mb = max(self.peak_mb, _memory_mb(self._processes))

@@ -1,6 +1,7 @@
 import pytest
 
 from loadtest import shapes
+from loadtest.samples import Sample
 from loadtest.shapes import Stage, Tick, Walk
 
 
@@ -14,13 +15,17 @@ class Clock:
         return self.now
 
 
+def sample(users):
+    return Sample(0, "hold", users, requests=0, failures=0, rate=0, p50_ms=None, p95_ms=None)
+
+
 def walk(*stages):
     clock = Clock()
     walking = Walk(stages, clock)
 
-    def at(second):
+    def at(second, last=None):
         clock.now = 100.0 + second
-        return walking.tick()
+        return walking.tick(last)
 
     return walking, at
 
@@ -60,20 +65,18 @@ def test_a_ramp_falls_too():
 
 
 def test_a_stage_ends_when_it_has_what_it_waits_for():
-    reached: list[bool] = []
-    walking, at = walk(Stage("hold", 5, 100, until=lambda: bool(reached)), Stage("after", 5, 10))
-    assert at(0).stage == at(40).stage == "hold"
-    reached.append(True)
-    assert at(50).stage == "after"
-    assert at(59).stage == "after"
-    assert at(60) is None
-    assert walking.ended == {"hold": 50, "after": 10}
+    walking, at = walk(Stage("hold", 5, 100, until=lambda sample: sample.users == 5), Stage("after", 5, 10))
+    assert at(0).stage == at(40, sample(users=4)).stage == "hold"
+    assert at(50, sample(users=5)).stage == "after"
+    assert at(59, sample(users=5)).stage == "after"
+    assert at(60, sample(users=5)) is None
+    assert walking.stage_s == {"hold": 50, "after": 10}
 
 
 def test_a_stage_that_waits_in_vain_ends_at_its_deadline():
-    _, at = walk(Stage("hold", 5, 10, until=lambda: False), Stage("after", 0, 5))
+    _, at = walk(Stage("hold", 5, 10, until=lambda sample: False), Stage("after", 0, 5))
     at(0)
-    assert at(10).stage == "after"
+    assert at(10, sample(users=5)).stage == "after"
 
 
 def test_a_late_tick_takes_nothing_from_the_next_stage():
@@ -87,7 +90,7 @@ def test_stages_may_be_missed_altogether():
     walking, at = walk(Stage("one", 1, 1), Stage("two", 2, 1), Stage("three", 3, 10))
     at(0)
     assert at(5).stage == "three"
-    assert walking.ended == {"one": 1, "two": 1}
+    assert walking.stage_s == {"one": 1, "two": 1}
 
 
 def test_shapes_are_typed():

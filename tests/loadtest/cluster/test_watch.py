@@ -164,7 +164,7 @@ def test_a_cluster_without_the_metrics_api_is_said_before_any_load(api, watching
     course(api)[0]()
     api.fail("GET", "metrics.k8s.io", status, message)
     with pytest.raises(Refused, match=f"the metrics API does not answer.*{message}.*install metrics-server"):
-        autoscale.autoscale("http://127.0.0.1:9", watching, autoscale.Plan(), tmp_path, print)
+        autoscale.autoscale("http://127.0.0.1:9", watching, autoscale.AutoscalePlan(), tmp_path, print)
     assert not list(tmp_path.glob("locust*"))
 
 
@@ -182,7 +182,7 @@ def test_the_whole_with_locust_and_the_service(api, watching, server, tmp_path):
         elif sample.stage == COOL:
             course(api)[5]()
 
-    plan = autoscale.Plan(users=3, baseline_s=1, ramp_s=2, hold_s=5, scaled_s=6, cool_s=10)
+    plan = autoscale.AutoscalePlan(users=3, baseline_s=1, ramp_s=2, hold_s=5, scaled_s=6, cool_s=10)
     recording = autoscale.autoscale(server.url, watching, plan, tmp_path, say)
     assert [*dict.fromkeys(sample.stage for sample in recording.samples)] in (
         [SETTLE, BASELINE, RAMP, SCALED, COOL],
