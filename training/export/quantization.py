@@ -21,7 +21,7 @@ from bento_service.reading.engines import TorchEngine
 from training.prepare import features
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from transformers import PreTrainedModel
 
@@ -104,7 +104,6 @@ class _Int8Embedding(torch.nn.Module):
 class _SharedInput:
     """An input that several linear layers share, with the greatest absolute value of each of its channels."""
 
-    tensor: torch.Tensor | None
     channel_max: torch.Tensor
     layers: list[str] = field(default_factory=list)
 
@@ -113,22 +112,17 @@ def _shared_inputs(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> li
     """Return the inputs of all linear layers, measured over the rows."""
     inputs: list[_SharedInput] = []
     by_layer: dict[str, _SharedInput] = {}
-
-    def record(name: str, values: torch.Tensor) -> None:
-        if name not in by_layer:
-            shared = next((candidate for candidate in inputs if candidate.tensor is values), None)
-            if shared is None:
-                shared = _SharedInput(values, values.new_zeros(values.shape[-1]))
-                inputs.append(shared)
-            shared.layers.append(name)
-            by_layer[name] = shared
-        shared = by_layer[name]
-        shared.channel_max = torch.maximum(shared.channel_max, values.abs().flatten(0, -2).amax(0))
-
     for row in rows:
-        _run_with_hook(model, row, torch.nn.Linear, record)
-        for shared in inputs:
-            shared.tensor = None  # kept until here: a tensor that is freed earlier may leave its address to another
+        by_tensor: dict[int, _SharedInput] = {}
+        for name, values in _layer_inputs(model, row, torch.nn.Linear):
+            if name not in by_layer:
+                if id(values) not in by_tensor:
+                    by_tensor[id(values)] = _SharedInput(values.new_zeros(values.shape[-1]))
+                    inputs.append(by_tensor[id(values)])
+                by_layer[name] = by_tensor[id(values)]
+                by_layer[name].layers.append(name)
+            shared = by_layer[name]
+            shared.channel_max = torch.maximum(shared.channel_max, values.abs().flatten(0, -2).amax(0))
     return inputs
 
 
@@ -136,25 +130,23 @@ def _scale_outlier_tokens(model: PreTrainedModel, rows: Sequence[dict[str, Any]]
     """Let a layer scale its tokens where its mean outlier ratio over the rows is at least `OUTLIER_RATIO`."""
     layers = {name: module for name, module in model.named_modules() if isinstance(module, SmoothedLinear)}
     ratios: dict[str, list[float]] = {name: [] for name in layers}
-
-    def record(name: str, values: torch.Tensor) -> None:
-        ratios[name].append(layers[name].outlier_ratio(values))
-
     for row in rows:
-        _run_with_hook(model, row, SmoothedLinear, record)
+        for name, values in _layer_inputs(model, row, SmoothedLinear):
+            ratios[name].append(layers[name].outlier_ratio(values))
     for name, layer in layers.items():
         layer.scales_tokens = sum(ratios[name]) >= OUTLIER_RATIO * len(ratios[name])
 
 
-def _run_with_hook(
-    model: PreTrainedModel,
-    row: dict[str, Any],
-    kind: type[torch.nn.Module],
-    hook: Callable[[str, torch.Tensor], None],
-) -> None:
-    """Run the model over a row, and call `hook` with the name and the input of each module of that kind."""
+def _layer_inputs(
+    model: PreTrainedModel, row: dict[str, Any], kind: type[torch.nn.Module]
+) -> list[tuple[str, torch.Tensor]]:
+    """Run the model over a row, and return name and input of each call of a module of that kind, in order.
+
+    The list keeps every input alive, so that two that are not the same have different ids.
+    """
+    calls: list[tuple[str, torch.Tensor]] = []
     handles = [
-        module.register_forward_pre_hook(lambda _, arguments, name=name: hook(name, arguments[0]))
+        module.register_forward_pre_hook(lambda _, arguments, name=name: calls.append((name, arguments[0])))
         for name, module in model.named_modules()
         if isinstance(module, kind)
     ]
@@ -162,3 +154,4 @@ def _run_with_hook(
     TorchEngine(model).run(inputs["input_ids"], np.ones_like(inputs["input_ids"]), inputs["token_type_ids"])
     for handle in handles:
         handle.remove()
+    return calls

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,22 +34,23 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Runner:
+class EngineSetup:
     """One engine as it is to be measured."""
 
     name: str
-    make: Callable[[], Engine]
+    load: Callable[[], Engine]
 
 
 @dataclass(frozen=True)
-class Row:
-    """The result of a runner. rate: questions a second; same: share of answers that full precision gives too."""
+class EngineResult:
+    """The result of a setup. rate: questions a second; same_answers: share of answers that
+    full precision gives too."""
 
     name: str
     rate: float
     f1: float
     f1_ratio: float
-    same: float
+    same_answers: float
 
 
 def race(
@@ -58,18 +59,18 @@ def race(
     settings: ReaderSettings,
     examples: list[Example],
     rows: list[dict[str, Any]],
-) -> list[dict[str, Any]]:
+) -> list[EngineResult]:
     """Measure every engine at hand on the examples, all answerable; the first row is full precision.
 
-    rows: calibration windows of `features.build`. OpenVINO takes part where it and nncf are installed. Questions are
-    handed over all at once, tokenising and decoding count too, and every engine has read them before, so that what it
-    compiles for each length of window does not count.
+    rows: calibration windows of `features.build`. OpenVINO takes part where it and nncf are installed. Each
+    engine is given all questions at once. The time includes tokenising and decoding. Every engine reads the questions
+    once before it is timed, so that compilation for a new length of window is not counted.
     """
-    measured: list[dict[str, Any]] = []
+    results: list[EngineResult] = []
     with tempfile.TemporaryDirectory() as scratch:
         reference: list[str] = []
-        for runner in _runners(model, rows, Path(scratch)):
-            reader = Reader(tokenizer, runner.make(), settings)
+        for setup in _setups(model, rows, Path(scratch)):
+            reader = Reader(tokenizer, setup.load(), settings)
             reader.answer_all([Query(e.question, e.context) for e in examples])
             begun = time.monotonic()
             predictions = predict(read(reader, examples), settings, allow_no_answer=False)
@@ -77,41 +78,47 @@ def race(
             texts = [prediction.answer.text for prediction in predictions]
             reference = reference or texts
             f1 = summary(prediction.scored for prediction in predictions)["f1"]
-            full = measured[0]["f1"] if measured else f1
-            same = float(np.mean([ours == theirs for ours, theirs in zip(texts, reference, strict=True)]))
-            row = Row(runner.name, round(len(examples) / seconds, 1), f1, round(f1 / full, 4), round(same, 4))
-            logger.info("%s", row)
-            measured.append(asdict(row))
-    return measured
+            full_precision_f1 = results[0].f1 if results else f1
+            same_answers = float(np.mean([text == expected for text, expected in zip(texts, reference, strict=True)]))
+            result = EngineResult(
+                setup.name,
+                round(len(examples) / seconds, 1),
+                f1,
+                round(f1 / full_precision_f1, 4),
+                round(same_answers, 4),
+            )
+            logger.info("%s", result)
+            results.append(result)
+    return results
 
 
-def _runners(model: PreTrainedModel, rows: list[dict[str, Any]], folder: Path) -> Iterator[Runner]:
+def _setups(model: PreTrainedModel, rows: list[dict[str, Any]], folder: Path) -> Iterator[EngineSetup]:
     cpus = cpu_count()
-    yield Runner("torch float32", lambda: TorchEngine(model))
+    yield EngineSetup("torch float32", lambda: TorchEngine(model))
     names = ("full", "narrowed", "dynamic", "static", "prepared", "served")
     full, narrowed, dynamic, static, prepared, served = (folder / f"{name}.onnx" for name in names)
     graph.full_precision(model, full)
-    yield Runner("onnxruntime float32", lambda: OnnxEngine(full))
+    yield EngineSetup("onnxruntime float32", lambda: OnnxEngine(full))
     graph.full_precision(narrowing.narrow(model, rows), narrowed)
-    yield Runner("onnxruntime float32, narrowing", lambda: OnnxEngine(narrowed))
+    yield EngineSetup("onnxruntime float32, narrowed", lambda: OnnxEngine(narrowed))
     graph.quantize(full, dynamic)
-    yield Runner("onnxruntime dynamic int8, as it comes", lambda: OnnxEngine(dynamic))
+    yield EngineSetup("onnxruntime dynamic int8, unprepared", lambda: OnnxEngine(dynamic))
     _quantize_static(full, static, rows)
-    yield Runner("onnxruntime static int8 (QDQ)", lambda: OnnxEngine(static))
+    yield EngineSetup("onnxruntime static int8 (QDQ)", lambda: OnnxEngine(static))
     graph.int8(model, prepared, rows)
-    yield Runner("onnxruntime dynamic int8, prepared", lambda: OnnxEngine(prepared))
+    yield EngineSetup("onnxruntime dynamic int8, prepared", lambda: OnnxEngine(prepared))
     graph.export(model, served, rows)
-    yield Runner("onnxruntime dynamic int8, prepared and narrowing (served)", lambda: OnnxEngine(served))
-    yield Runner("the same, one call at once, with all threads", lambda: _OneAtOnce(served, cpus))
-    yield Runner("the same, one thread", lambda: OnnxEngine(served, threads=1))
+    yield EngineSetup("onnxruntime dynamic int8, prepared and narrowed (served)", lambda: OnnxEngine(served))
+    yield EngineSetup("served, one call at a time on all threads", lambda: _OneAtOnce(served, cpus))
+    yield EngineSetup("served, one thread", lambda: OnnxEngine(served, threads=1))
     if importlib.util.find_spec("openvino") is None or importlib.util.find_spec("nncf") is None:
         logger.warning("OpenVINO is left out: `pip install -r requirements/race.txt` lets it take part")
         return
     quantized = folder / "openvino.xml"
     _quantize_openvino(full, quantized, rows)
-    yield Runner("OpenVINO float32", lambda: _OpenVinoEngine(full, "f32"))
-    yield Runner("OpenVINO static int8 (NNCF)", lambda: _OpenVinoEngine(quantized, "f32"))
-    yield Runner("OpenVINO static int8 (NNCF), bf16", lambda: _OpenVinoEngine(quantized, "bf16"))
+    yield EngineSetup("OpenVINO float32", lambda: _OpenVinoEngine(full, "f32"))
+    yield EngineSetup("OpenVINO static int8 (NNCF)", lambda: _OpenVinoEngine(quantized, "f32"))
+    yield EngineSetup("OpenVINO static int8 (NNCF), bf16", lambda: _OpenVinoEngine(quantized, "bf16"))
 
 
 class _OneAtOnce(OnnxEngine):
@@ -183,9 +190,12 @@ def _quantize_openvino(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -
     openvino.save_model(quantized, path)
 
 
-def table(measured: list[dict[str, Any]]) -> str:
-    """Return the rows of `race` as a table in Markdown."""
-    rows = [(row["name"], row["rate"], row["f1"], row["f1_ratio"], f"{100 * row['same']:.1f} %") for row in measured]
+def table(results: list[EngineResult]) -> str:
+    """Return the results of `race` as a table in Markdown."""
+    rows = [
+        (result.name, result.rate, result.f1, result.f1_ratio, f"{100 * result.same_answers:.1f} %")
+        for result in results
+    ]
     return tabulate(
         rows,
         ("engine", "questions/s", "F1", "over full precision", "same answers"),

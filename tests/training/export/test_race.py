@@ -20,17 +20,17 @@ def measured(tiny_store, tiny_model):
 
 def test_every_engine_reads_what_full_precision_reads(measured):
     reference, again, *quantized = measured
-    assert (reference["name"], again["name"]) == ("torch float32", "onnxruntime float32")
-    assert again["same"] == reference["same"] == 1
-    assert again["f1"] == reference["f1"]
-    assert all(0 < row["same"] <= 1 and row["rate"] > 0 for row in quantized)
+    assert (reference.name, again.name) == ("torch float32", "onnxruntime float32")
+    assert again.same_answers == reference.same_answers == 1
+    assert again.f1 == reference.f1
+    assert all(0 < result.same_answers <= 1 and result.rate > 0 for result in quantized)
 
 
 def test_threads_change_the_speed_and_not_the_answers(measured):
-    of = {row["name"]: row for row in measured}
-    served = of["onnxruntime dynamic int8, prepared and narrowing (served)"]
-    for name in ("the same, one thread", "the same, one call at once, with all threads"):
-        assert (of[name]["f1"], of[name]["same"]) == (served["f1"], served["same"])
+    by_name = {result.name: result for result in measured}
+    served = by_name["onnxruntime dynamic int8, prepared and narrowed (served)"]
+    for name in ("served, one thread", "served, one call at a time on all threads"):
+        assert (by_name[name].f1, by_name[name].same_answers) == (served.f1, served.same_answers)
 
 
 def test_the_table_has_a_line_an_engine(measured):
