@@ -41,15 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bento_service", description=__doc__, epilog=EPILOG)
-    here = os.environ.get("BENTO_PATH", ".")
-    parser.add_argument("--bento", default=here, help="folder of a Bento, or of bentofile.yaml [%(default)s]")
+    folder = os.environ.get("BENTO_PATH", ".")
+    parser.add_argument("--bento", default=folder, help="folder of a Bento, or of bentofile.yaml [%(default)s]")
     commands = parser.add_subparsers(required=True, metavar="command")
     serve = commands.add_parser("serve", help="answer over HTTP until SIGTERM; requests in flight are answered first")
     serve.set_defaults(command=_serve)
-    anywhere = "0.0.0.0"  # noqa: S104  # a container's port is closed unless it is published
-    serve.add_argument("--host", default=os.environ.get("BENTOML_HOST", anywhere), help="address [%(default)s]")
+    every_address = "0.0.0.0"  # noqa: S104  # a container's port is closed unless it is published
+    serve.add_argument("--host", default=os.environ.get("BENTOML_HOST", every_address), help="address [%(default)s]")
     serve.add_argument("--port", type=int, default=os.environ.get("BENTOML_PORT", "5000"), help="[%(default)s]")
-    verify = commands.add_parser("verify", help="check every file of the model, answer a question, tell its figures")
+    verify = commands.add_parser("verify", help="check every file of the model, answer a question, print its figures")
     verify.set_defaults(command=_verify)
     verify.add_argument("--report", type=Path, metavar="FILE", help="write the JSON here too")
     return parser

@@ -1,4 +1,4 @@
-"""Which requests are let in: no more at once than there is room for, and none that could not be answered in time."""
+"""Admits requests: at most a given number at once, and only those that can be answered in time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Admission:
             self._requests -= 1
 
     def check_time(self, size: int, prepared: Prepared) -> None:
-        """Refuse a request that could not be read in time. One that is alone is let in: nobody can promise more."""
+        """Refuse a request that could not be read in time. One that is alone is admitted: waiting would not help."""
         seen, known = prepared.tokens / size, self._tokens_per_byte
         self._tokens_per_byte = _REMEMBERED * known + (1 - _REMEMBERED) * seen if known else seen
         if self._requests > 1:

@@ -85,8 +85,8 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
     def openapi_spec(self) -> OpenAPISpecification:
         """Describe the routes as they are, with the contract's errors."""
         spec: OpenAPISpecification = super().openapi_spec
-        about = attrs.evolve(spec.info, version=VERSION, description=inspect.getdoc(self.inner), contact=None)
-        spec = attrs.evolve(spec, info=about)
+        info = attrs.evolve(spec.info, version=VERSION, description=inspect.getdoc(self.inner), contact=None)
+        spec = attrs.evolve(spec, info=info)
         components: Any = spec.components  # a plain dict
         for name, (route, request, response, doc) in _OPERATIONS.items():
             spec.paths[route] = PathItem(post=_operation(name, request, response, doc))

@@ -1,4 +1,4 @@
-"""What lies in front of BentoML: only paths that the service has get through to its metrics and its access log."""
+"""The first middleware: only paths that the service has reach BentoML, its metrics and its access log."""
 
 from __future__ import annotations
 

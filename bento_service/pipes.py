@@ -13,7 +13,7 @@ CLOSED = 128 + signal.SIGPIPE
 
 
 def run(main: Callable[[], int]) -> int:
-    """Run a command line and return its exit code; end without a word when nobody reads its output any more."""
+    """Run a command line and return its exit code; end silently when its output is no longer read."""
     try:
         try:
             code = main()
@@ -27,7 +27,7 @@ def run(main: Callable[[], int]) -> int:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Let what is left in a stream go nowhere if nobody reads it: Python writes it when it ends, and would complain."""
+    """Discard the rest of a stream that is no longer read; Python would report an error at its end."""
     try:
         stream.flush()
     except BrokenPipeError:

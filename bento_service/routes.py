@@ -48,7 +48,7 @@ async def question_answering(request: Request) -> Response:
 
 
 async def health(request: Request) -> Response:
-    """Tell whether the service answers, and with what."""
+    """Return whether the service answers, and its model, Bento and data."""
     service = getattr(request.app.state, "service", None)  # None: the server is up, the service is not
     unavailable = HealthResponse(status="unavailable", model_loaded=False, version=VERSION)
     report = unavailable if service is None else service.report()
@@ -127,7 +127,7 @@ async def _until_client_leaves(request: Request) -> AsyncIterator[None]:
 
 
 def error_response(error: Exception) -> Response:
-    """Return the contract's response to an error; one that nobody foresaw is logged, by its place only."""
+    """Return the contract's response to an error; an unexpected one is logged, by its place only."""
     if not isinstance(error, ServiceError):
         _log(error)
         error = ServiceError("the server failed; its log says where")

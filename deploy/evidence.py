@@ -35,8 +35,8 @@ def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
-def trouble(pod: dict[str, Any]) -> str | None:
-    """Return a line about the problem that keeps a pod from running; None if there is none."""
+def persistent_problem(pod: dict[str, Any]) -> str | None:
+    """Return a line about a problem that keeps a pod from running and rarely goes away; None if there is none."""
     for container in containers(pod):
         waiting = container.get("state", {}).get("waiting", {})
         if waiting.get("reason") in _PERSISTENT_REASONS:
@@ -142,7 +142,7 @@ def _read_or_empty(read: Any) -> list[str]:
 def _tail(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
     """Return relevant lines of the log of the newest pod that failed, or of the newest pod if none failed."""
     by_age = sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), reverse=True)
-    failed = [(pod, c) for pod in by_age for c in containers(pod) if trouble(pod) or end(pod, c)]
+    failed = [(pod, c) for pod in by_age for c in containers(pod) if persistent_problem(pod) or end(pod, c)]
     failed = [(pod, c) for pod, c in failed if end(pod, c)] or failed
     if not by_age:
         return []

@@ -78,7 +78,7 @@ class _Follower:
         self._read_up_to: dict[tuple[str, str], str] = {}
         self._finished: set[tuple[str, str]] = set()
         self._last_report = ""
-        self._trouble_since: float | None = None
+        self._problem_since: float | None = None
 
     def follow(self) -> str:
         deadline = time.monotonic() + self._limit_s
@@ -93,8 +93,8 @@ class _Follower:
             if _condition(job, "Complete"):
                 return _message(pods) or ""
             if (failed := _condition(job, "Failed")) is not None:
-                late = failed.get("reason") == "DeadlineExceeded"
-                outcome = "took longer than it may (see its deadline in the settings)" if late else "failed"
+                timed_out = failed.get("reason") == "DeadlineExceeded"
+                outcome = "took longer than it may (see its deadline in the settings)" if timed_out else "failed"
                 raise JobFailed(f"{description} {outcome}{evidence.collect(self._cluster, job, pods)}")
             if (problem := self._lasting_problem(job, pods)) is not None:
                 raise JobFailed(f"{description} can't run: {problem}{evidence.collect(self._cluster, job, pods)}")
@@ -138,16 +138,16 @@ class _Follower:
 
     def _lasting_problem(self, job: dict[str, Any], pods: list[dict[str, Any]]) -> str | None:
         """Return the problem that keeps the Job from running, once it has lasted for the grace period."""
-        problem = next(filter(None, map(evidence.trouble, pods)), None)
+        problem = next(filter(None, map(evidence.persistent_problem, pods)), None)
         if problem is None and not pods:
             refused = evidence.events(self._cluster, self._namespace, {job["metadata"]["name"]})
             problem = next((line for line in reversed(refused) if "FailedCreate" in line), None)
         if problem is None:
-            self._trouble_since = None
+            self._problem_since = None
             return None
         now = time.monotonic()
-        self._trouble_since = now if self._trouble_since is None else self._trouble_since
-        return problem if now - self._trouble_since >= self._grace_s else None
+        self._problem_since = now if self._problem_since is None else self._problem_since
+        return problem if now - self._problem_since >= self._grace_s else None
 
 
 def _condition(job: dict[str, Any], kind: str) -> dict[str, Any] | None:

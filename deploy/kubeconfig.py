@@ -31,8 +31,7 @@ def load(context: str | None = None) -> client.Configuration:
     elif named:
         raise Unreachable(f"no cluster is configured: {VARIABLE} names {named}, which is not there; {_REMEDY}")
     elif context is not None or not os.environ.get(_IN_POD):
-        where = f"{VARIABLE} is not set, and there is no {_DEFAULT}"
-        raise Unreachable(f"no cluster is configured: {where}; {_REMEDY}")
+        raise Unreachable(f"no cluster is configured: {VARIABLE} is not set, and there is no {_DEFAULT}; {_REMEDY}")
     else:
         _load_pod(configuration)
     configuration.retries = urllib3.Retry(total=0, redirect=3)

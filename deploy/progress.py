@@ -32,10 +32,10 @@ def is_observed(deployment: dict[str, Any]) -> bool:
 
 
 def is_idle(deployment: dict[str, Any]) -> bool:
-    """Return whether the controller has not observed this generation, or has made no pod of it."""
+    """Return whether the controller has not observed this generation, or has created no pod of it."""
     desired, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
-    made_none = desired > 0 and not status.get("updatedReplicas", 0) and failure(deployment) is None
-    return not is_observed(deployment) or made_none
+    no_pod_created = desired > 0 and not status.get("updatedReplicas", 0) and failure(deployment) is None
+    return not is_observed(deployment) or no_pod_created
 
 
 def is_rolled_out(deployment: dict[str, Any]) -> bool:

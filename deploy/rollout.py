@@ -133,7 +133,7 @@ class Rollout:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._settings.rollout_deadline_s
-        trouble, controller_idle, full, stuck = Condition(), Condition(), Condition(), Condition()
+        failing, controller_idle, full, stuck = Condition(), Condition(), Condition(), Condition()
         reported = ""
         while True:
             deployment = self._deployment()
@@ -154,15 +154,15 @@ class Rollout:
                 self._make_room(deployment)
                 stuck = Condition()
             self._restore_minimum(desired)
-            broken = next(filter(None, map(evidence.trouble, pods)), None)
-            failure = broken or progress.failure(deployment)
+            pod_problem = next(filter(None, map(evidence.persistent_problem, pods)), None)
+            failure = pod_problem or progress.failure(deployment)
             problem = None
-            if trouble.seconds(failure is not None) >= self._grace_s and failure is not None:
+            if failing.seconds(failure is not None) >= self._grace_s and failure is not None:
                 problem = f"can't be rolled out: {failure}"
             elif time.monotonic() > deadline:
                 problem = f"is not rolled out after {self._settings.rollout_deadline_s} s ({state})"
             if problem is not None:
-                missing_room = f"; {fit}: {self._no_room_message()}" if fit.waiting and broken is None else ""
+                missing_room = f"; {fit}: {self._no_room_message()}" if fit.waiting and pod_problem is None else ""
                 facts = evidence.collect(self._cluster, deployment, pods)
                 raise RolloutFailed(f"{self._description} {problem}{missing_room}{facts}")
             time.sleep(self._poll_s)

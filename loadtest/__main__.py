@@ -1,4 +1,4 @@
-"""`python -m loadtest`: puts load on the service and judges what comes of it."""
+"""`python -m loadtest`: puts load on the service and judges the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deploy.errors import DeployError
 from loadtest import commands
 
 DESCRIPTION = """\
-Puts load on the service and judges what comes of it.
+Puts load on the service and judges the result.
 
 `run` puts load on any address, and `autoscale` on a cluster, which should scale up and back down.
 `compare`, `curve` and `fairness` start the service on this machine and measure it.

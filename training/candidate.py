@@ -83,8 +83,8 @@ def measure(
 ) -> tuple[dict[str, Any], list[gate.Check]]:
     """Fit the reader settings of the artifact, write them into it, and return its figures and the gate's checks.
 
-    name: in the store. full: what full precision says of the dev examples. constructed: unanswerable questions to tune
-    "no answer" on too.
+    name: in the store. full: the readings of the dev examples in full precision. constructed: unanswerable
+    questions to tune "no answer" on too.
     """
     constructed = [] if constructed is None else constructed
     reader = artifact.load(served).reader()

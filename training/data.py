@@ -153,9 +153,9 @@ def hold_out(examples: list[Example], fraction: float, seed: int) -> tuple[list[
     if len(draws) < 2:
         raise DataError("nothing can be held out of a single paragraph; name dev_data, or add paragraphs")
     least, most = min(draws.values()), max(draws.values())
-    held = {group for group, draw in draws.items() if draw == least or (draw < fraction and draw != most)}
-    dev = [example for example, group in zip(examples, groups, strict=True) if group in held]
-    return [example for example, group in zip(examples, groups, strict=True) if group not in held], dev
+    held_out = {group for group, draw in draws.items() if draw == least or (draw < fraction and draw != most)}
+    dev = [example for example, group in zip(examples, groups, strict=True) if group in held_out]
+    return [example for example, group in zip(examples, groups, strict=True) if group not in held_out], dev
 
 
 def _draw(group: tuple[str, str], seed: int) -> float:

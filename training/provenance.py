@@ -64,7 +64,10 @@ def provenance(
 
 
 def describe_import(name: str, sha256: str, examples: list[Example], sources: tuple[str, ...]) -> dict[str, Any]:
-    """Say what an imported model comes from. sha256: of its weights; examples: what it was measured and fitted on."""
+    """Return the provenance of an imported model.
+
+    sha256: of its weights. examples: those that it was measured on and fitted to.
+    """
     return {
         "base_model": {"name": name, "sha256": sha256},
         "imported": True,
@@ -130,10 +133,10 @@ def _commit() -> str:
 
     An image has no git, and gets the commit as QNA_COMMIT.
     """
-    here = Path(__file__).parent
+    folder = Path(__file__).parent
     try:
         commit, changed = (
-            subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+            subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
             for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         )
     except (OSError, subprocess.CalledProcessError):

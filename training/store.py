@@ -152,7 +152,7 @@ def _read(entry: bentoml.Model, name: str) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Return `entries` as text for a terminal, a line a model."""
+    """Return `entries` as text for a terminal, one line for each model."""
     lines = []
     for row in rows:
         overall = row["metrics"].get("served", {}).get("overall", {})

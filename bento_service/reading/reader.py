@@ -67,7 +67,7 @@ class ReaderSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Reading:
-    """A query's windows and what the engine says of them: (start_logits, end_logits) a window, (seq_len,) each.
+    """A query's windows and the logits of each: (start_logits, end_logits), of shape (seq_len,).
 
     words: shape (n, 2), where the context's words stand; None unless the query aligns to them.
     """
@@ -97,8 +97,8 @@ class Reading:
     def decide(self, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
         """Return the answers that this reading's `decode` leads to.
 
-        A context without any span has no answer, asked for or not. Who doesn't allow "no answer" says that there is
-        one: then the null score has no say in the confidence either.
+        A context without any span has no answer, even if the query does not allow that. If it does not, the confidence
+        does not depend on the null score.
         """
         query = self.query
         answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
@@ -130,7 +130,7 @@ class Prepared:
         return sum(map(len, chain(*self.windows_of)))
 
     def readings(self, logits: Sequence[Logits]) -> list[Reading]:
-        """Give each query its windows and their logits, of which `logits` has those of all in a row."""
+        """Return each query with its windows and their logits. logits: those of all windows, in order."""
         row = iter(logits)
         rows = zip(self.queries, self.windows_of, self.words_of, strict=True)
         return [Reading(query, windows, [next(row) for _ in windows], words) for query, windows, words in rows]
@@ -168,7 +168,7 @@ class Reader:
         return Prepared(queries, windows_of, words_of)
 
     def submit(self, prepared: Prepared) -> Future[list[Logits]]:
-        """Have the windows read; the future holds their logits in a row, and fails as the engine does."""
+        """Submit the windows to the engine; the future holds their logits in order, and fails as the engine does."""
         return self._scheduler.submit(prepared.windows)
 
     def wait_s(self, tokens: int) -> float:

@@ -1,7 +1,8 @@
 """Shares one engine among all requests.
 
-Every other window is one of the request that has had the fewest, so that a short request does not wait for long ones.
-The windows between are those of the request that has waited longest, so that no long one starves beside short ones.
+Requests take turns by two rules, one after the other. The first takes a window of the request that has had the fewest
+windows, so that a short request does not wait for long ones. The second takes a window of the request that has waited
+longest, so that a long request does not starve beside short ones.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Scheduler:
     def wait_s(self, tokens: int) -> float:
         """Return in how many seconds a request of so many tokens would be read, if it came now.
 
-        As the one that has had least it gets every other window at least, until the others have had as many tokens or
-        are read. 0 before anything was measured.
+        The new request gets at least every second window until each other request has had as many tokens, or is read.
+        0 before anything was measured.
         """
         with self._lock:
             unread = [job.unread_tokens for job in self._jobs if not job.future.done()]
@@ -88,7 +89,7 @@ class Scheduler:
             self._speed.end(tokens)
             ended = [job for row, (job, i) in enumerate(batch) if job.note(i, row, logits, failure)]
             self._jobs.difference_update(ended)
-        for job in ended:  # without the lock: whoever waits may go on from here
+        for job in ended:  # without the lock: a waiting thread may go on from here
             job.conclude(failure)
 
     def _take(self) -> list[tuple[_Job, int]]:
@@ -127,7 +128,7 @@ class _Job:
         self._logits: dict[int, Logits] = {}
 
     def note(self, i: int, row: int, logits: Logits | None, failure: Exception | None) -> bool:
-        """Note the row of a batch that window i was read in, and return whether the job ends with it."""
+        """Record the row of a batch that window i was read in, and return whether the job ends with it."""
         self.unread_tokens -= len(self.windows[i])
         if logits is not None:
             length = len(self.windows[i])
@@ -155,12 +156,12 @@ class _Speed:
         self._running, self._since = 0, 0.0
 
     def begin(self) -> None:
-        """Note that a batch is begun."""
+        """Record that a batch is begun."""
         self._pass_time()
         self._running += 1
 
     def end(self, tokens: int) -> None:
-        """Note that a batch of so many tokens is read."""
+        """Record that a batch of so many tokens is read."""
         self._pass_time()
         self._running -= 1
         self._tokens += tokens

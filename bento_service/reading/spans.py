@@ -2,8 +2,8 @@
 
 A span's score is its start logit plus its end logit (BERT, https://arxiv.org/abs/1810.04805, section 4.2). The null
 score is that of position 0, the least over the windows (section 4.3). A softmax of the scores of every possible span
-of every window, divided by the temperature, says how likely each is the one that was asked for; with the null score
-among them, how likely there is none.
+of every window, divided by the temperature, is the probability that each is the one that was asked for. With the
+null score among them, it is the probability that there is none.
 
 An answer is right when its F1 with the asked-for span is at least 1/2. So its probability is not its own share of the
 softmax, which "1789" and "in 1789" would halve between them, but the sum over all spans that agree with it that well.
@@ -41,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the logits of one question's windows say: spans by score, best first, and how likely there is no answer."""
+    """The result of one question's windows: spans by score, best first, and how likely there is no answer."""
 
     spans: tuple[Span, ...]
     null_score: float
@@ -92,7 +92,7 @@ def decode(
 
 
 def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tuple[int, int]]:
-    """Say for each window which of its context tokens may start a span: a half-open range.
+    """Return for each window which of its context tokens may start a span: a half-open range.
 
     A token in the overlap of two windows belongs to one of them, so that no span counts twice: to the later one once
     it has half of the overlap before it, or earlier where an answer of `max_answer_length` tokens could be cut.
@@ -174,7 +174,7 @@ def _agreeing(weights: FloatArray, first: int, last: int) -> float:
 
 @lru_cache(maxsize=64)
 def _agreement(before: int, length: int, width: int) -> NDArray[np.bool_]:
-    """Say which spans have an F1 of at least 1/2 with the span of `length` tokens from token `before` on.
+    """Return which spans have an F1 of at least 1/2 with the span of `length` tokens from token `before` on.
 
     [i, d]: the span from token i to token i + d, shape (before + length, width). F1 of two spans of n and m tokens that
     share k is 2 k / (n + m).

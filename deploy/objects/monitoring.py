@@ -37,35 +37,35 @@ def _monitor(settings: Settings) -> dict[str, Any]:
 
 def _dashboard(settings: Settings) -> client.V1ConfigMap:
     namespace = settings.serving_namespace
-    here = f'namespace="{namespace}"'
+    selector = f'namespace="{namespace}"'
     duration = "bentoml_service_request_duration_seconds_bucket"
-    quantile = f"histogram_quantile(%s, sum by (le) (rate({duration}{{{here},{ANSWERS}}}[5m])))"
-    scaler = f'{here},horizontalpodautoscaler="{AUTOSCALER}"'
+    quantile = f"histogram_quantile(%s, sum by (le) (rate({duration}{{{selector},{ANSWERS}}}[5m])))"
+    autoscaler = f'{selector},horizontalpodautoscaler="{AUTOSCALER}"'
     panels = {
         "Requests a second, by status": {
             "{{http_response_code}}": (
-                f"sum by (http_response_code) (rate(bentoml_service_request_total{{{here},{ANSWERS}}}[5m]))"
+                f"sum by (http_response_code) (rate(bentoml_service_request_total{{{selector},{ANSWERS}}}[5m]))"
             )
         },
         "Seconds an answer takes": {"p50": quantile % 0.5, "p95": quantile % 0.95},
         "Requests in flight": {
-            "in flight": f"sum(bentoml_service_request_in_progress{{{here},{ANSWERS}}})",
+            "in flight": f"sum(bentoml_service_request_in_progress{{{selector},{ANSWERS}}})",
         },
         "Replicas": {
-            "desired": f"kube_horizontalpodautoscaler_status_desired_replicas{{{scaler}}}",
-            "current": f"kube_horizontalpodautoscaler_status_current_replicas{{{scaler}}}",
+            "desired": f"kube_horizontalpodautoscaler_status_desired_replicas{{{autoscaler}}}",
+            "current": f"kube_horizontalpodautoscaler_status_current_replicas{{{autoscaler}}}",
         },
         "CPU of each pod": {
             "{{pod}}": (
                 "sum by (pod) (rate(container_cpu_usage_seconds_total"
-                f'{{{here},pod=~"{DEPLOYMENT}-.*",container="service"}}[5m]))'
+                f'{{{selector},pod=~"{DEPLOYMENT}-.*",container="service"}}[5m]))'
             )
         },
         "Memory of each pod": {
-            "{{pod}}": (f'container_memory_working_set_bytes{{{here},pod=~"{DEPLOYMENT}-.*",container="service"}}')
+            "{{pod}}": (f'container_memory_working_set_bytes{{{selector},pod=~"{DEPLOYMENT}-.*",container="service"}}')
         },
     }
-    board = {
+    dashboard = {
         "uid": "extractive-qa",
         "title": "Extractive question answering",
         "schemaVersion": 39,
@@ -77,7 +77,7 @@ def _dashboard(settings: Settings) -> client.V1ConfigMap:
         api_version="v1",
         kind="ConfigMap",
         metadata=metadata(DASHBOARD, namespace, grafana_dashboard="1"),
-        data={"extractive-qa.json": json.dumps(board, indent=1)},
+        data={"extractive-qa.json": json.dumps(dashboard, indent=1)},
     )
 
 

@@ -27,7 +27,7 @@ def add_autoscale(subparsers: Any) -> None:
         summary="Judge whether a cluster scales up under load and back down.",
         description=(
             "Puts load on the service of a cluster until the autoscaler's replicas are ready, stops the load,\n"
-            "waits until the replicas are gone, and judges the whole. It reads the cluster through KUBECONFIG."
+            "waits until the replicas are gone, and judges the run. It reads the cluster through KUBECONFIG."
         ),
         example="autoscale --users 20 --max-p95-ms 2000",
     )

@@ -25,7 +25,7 @@ def pod(state, last=None, restarts=0, name="pod"):
 
 
 def test_a_pod_that_is_killed_for_memory_says_so_with_limit_and_remedy():
-    message = evidence.trouble(pod(BACK_OFF, KILLED, 3))
+    message = evidence.persistent_problem(pod(BACK_OFF, KILLED, 3))
     assert message == (
         "CrashLoopBackOff: back-off 20s restarting failed container; container service was OOMKilled (exit code 137) "
         "at its memory limit of 1Gi; raise memory_limit, or lower max_concurrency"
@@ -34,9 +34,11 @@ def test_a_pod_that_is_killed_for_memory_says_so_with_limit_and_remedy():
 
 def test_a_pod_that_ends_by_itself_says_how():
     ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
-    assert "ended with exit code 1 (Error); its log says why" in (evidence.trouble(pod(BACK_OFF, ended, 2)) or "")
+    assert "ended with exit code 1 (Error); its log says why" in (
+        evidence.persistent_problem(pod(BACK_OFF, ended, 2)) or ""
+    )
     hung = {"terminated": {"exitCode": 137, "reason": "Error"}}
-    assert "exit code 137 by signal 9 (Error)" in (evidence.trouble(pod(BACK_OFF, hung, 2)) or "")
+    assert "exit code 137 by signal 9 (Error)" in (evidence.persistent_problem(pod(BACK_OFF, hung, 2)) or "")
 
 
 def test_restarts_are_told_with_their_reason():

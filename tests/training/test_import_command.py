@@ -44,4 +44,4 @@ def test_a_checkpoint_below_the_floor_is_refused_and_nothing_is_stored(folder, t
 def test_what_is_neither_a_folder_nor_on_the_hub_is_told(tmp_path):
     done = training_command("import", "no-such/reader", home=tmp_path, check=False)
     assert done.returncode == 4
-    assert "neither a folder nor could it be had from the hub" in done.stderr
+    assert "is no folder, and could not be downloaded from the hub" in done.stderr

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 OPSET = 20
 CALIBRATION_QUESTIONS = 64
-TRIED = 192
+FREE_ATTENTION_TOKENS = 192
 """Tokens that show whether a network attends to all: more than the nearest that any family looks at alone."""
 OUTPUTS = ("start_logits", "end_logits")
 
@@ -120,12 +120,12 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
 
 
 def attention_is_free(model: PreTrainedModel) -> bool:
-    """Say whether every token of the network attends to all others, by what it says with and without its own masks.
+    """Return whether every token attends to all others: whether the network agrees with itself without masks.
 
     ModernBERT's layers look near by, a decoder's look back: what their masks and biases do would be lost.
     """
     config: Any = model.config
-    length = min(TRIED, getattr(config, "max_position_embeddings", TRIED) - 2)
+    length = min(FREE_ATTENTION_TOKENS, getattr(config, "max_position_embeddings", FREE_ATTENTION_TOKENS) - 2)
     ids = torch.randint(config.vocab_size, (1, length), generator=torch.Generator().manual_seed(0))
     plain = copy.deepcopy(model)
     plain.train(False)

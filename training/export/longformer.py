@@ -1,6 +1,6 @@
 """Longformer with its attention written out, so that it can be exported for windows of any length.
 
-Each token attends to those near it and to the question's, the question's to all (https://arxiv.org/abs/2004.05150,
+Each token attends to those within_window it and to the question's, the question's to all (https://arxiv.org/abs/2004.05150,
 section 3.1). transformers computes that in chunks that a graph of free length can't hold; over a few hundred tokens
 one matrix with a mask says the same.
 """
@@ -44,10 +44,10 @@ def attend(own: Any, states: torch.Tensor, everywhere: torch.Tensor) -> torch.Te
 
     own: transformers' attention of the layer. everywhere: (n,), the tokens that attend to all, and all to them.
     """
-    places = torch.arange(states.shape[1])
-    near = (places[:, None] - places[None]).abs() <= own.one_sided_attn_window_size
+    positions = torch.arange(states.shape[1])
+    within_window = (positions[:, None] - positions[None]).abs() <= own.one_sided_attn_window_size
 
-    def seen(query: Any, key: Any, value: Any, allowed: torch.Tensor | None) -> torch.Tensor:
+    def attended(query: Any, key: Any, value: Any, allowed: torch.Tensor | None) -> torch.Tensor:
         queries, keys, values = (
             layer(states).reshape(1, -1, own.num_heads, own.head_dim).transpose(1, 2) for layer in (query, key, value)
         )
@@ -56,6 +56,6 @@ def attend(own: Any, states: torch.Tensor, everywhere: torch.Tensor) -> torch.Te
             scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
         return cast("torch.Tensor", (scores.softmax(-1) @ values).transpose(1, 2).flatten(2))
 
-    mostly = seen(own.query, own.key, own.value, near | everywhere[None])
-    throughout = seen(own.query_global, own.key_global, own.value_global, None)
-    return torch.where(everywhere[None, :, None], throughout, mostly)
+    local = attended(own.query, own.key, own.value, within_window | everywhere[None])
+    global_ = attended(own.query_global, own.key_global, own.value_global, None)
+    return torch.where(everywhere[None, :, None], global_, local)

@@ -35,7 +35,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class EngineSetup:
-    """One engine as it is to be measured."""
+    """An engine to measure, and how to load it."""
 
     name: str
     load: Callable[[], Engine]

@@ -33,8 +33,8 @@ def calibration_error(confidences: Floats, right: Flags) -> float:
     Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599, equation 3; 10 bins of equal width.
     """
     bins = reliability(confidences, right)
-    gaps = sum(abs(b["confidence"] - b["right"]) * b["total"] for b in bins)
-    return float(gaps / max(1, len(right)))
+    differences = sum(abs(b["confidence"] - b["right"]) * b["total"] for b in bins)
+    return float(differences / max(1, len(right)))
 
 
 def reliability(confidences: Floats, right: Flags) -> list[dict[str, float]]:
@@ -103,9 +103,9 @@ def best_temperature(losses: dict[float, Floats]) -> float:
     Regression Trees, 3.4.3): the best temperature on few answers is often chance.
     """
     least = min(losses.values(), key=np.mean)
-    excess = {temperature: own - least for temperature, own in losses.items()}
-    # On the right: the standard error of the sum on the left, were its expectation 0.
-    within_error = [temperature for temperature, more in excess.items() if more.sum() <= np.sqrt((more**2).sum())]
+    differences = {temperature: loss - least for temperature, loss in losses.items()}
+    # The square root is the standard error of the sum, if its expectation is 0.
+    within_error = [temperature for temperature, each in differences.items() if each.sum() <= np.sqrt((each**2).sum())]
     return min(within_error, key=lambda temperature: abs(np.log(temperature)))
 
 

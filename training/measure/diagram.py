@@ -15,7 +15,7 @@ def draw(confidence: dict[str, Any], path: Path, *, title: str) -> None:
     bins = confidence["bins"]
     figure = Figure(figsize=(5, 6), layout="constrained")
     reliability, counts = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
-    reliability.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as true as it says")
+    reliability.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfectly calibrated")
     reliability.plot(
         [b["confidence"] for b in bins], [b["right"] for b in bins], marker="o", color="tab:blue", label="this model"
     )

@@ -52,12 +52,12 @@ class Prediction:
 class Gain:
     """The mean difference of two models' F1 on the same questions, in points.
 
-    standard_error: of the mean of the questions' differences. over: the other's F1.
+    standard_error: of the mean of the questions' differences. baseline_f1: the F1 of the second model.
     """
 
     mean: float
     standard_error: float
-    over: float
+    baseline_f1: float
 
 
 def read(reader: Reader, examples: list[Example], *, progress: bool = False) -> Readings:
@@ -101,11 +101,11 @@ def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bo
     return predictions
 
 
-def gain(of: list[Prediction], over: list[Prediction]) -> Gain:
+def gain(candidate: list[Prediction], baseline: list[Prediction]) -> Gain:
     """Compare two models' predictions of the same examples, at least one."""
-    f1, other = (100 * np.array([p.scored.f1 for p in predictions]) for predictions in (of, over))
-    difference = f1 - other
-    return Gain(float(difference.mean()), float(difference.std() / np.sqrt(len(difference))), float(other.mean()))
+    f1, baseline_f1 = (100 * np.array([p.scored.f1 for p in predictions]) for predictions in (candidate, baseline))
+    difference = f1 - baseline_f1
+    return Gain(float(difference.mean()), float(difference.std() / np.sqrt(len(difference))), float(baseline_f1.mean()))
 
 
 def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _unfitted(settings: ReaderSettings) -> ReaderSettings:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Lay out an evaluation for a person: a line a source and group, then how good confidence and "no answer" are."""
+    """Return an evaluation as text: a line for each source and group, then confidence and "no answer"."""
     rows = list(_rows("overall", report["overall"]))
     if len(report["sources"]) > 1:
         rows += [row for name, metrics in report["sources"].items() for row in _rows(name, metrics)]
@@ -175,7 +175,7 @@ def _confidence_lines(confidence: dict[str, Any]) -> list[str]:
 
 
 def _no_answer_line(NoAns_accuracy: float, HasAns_accuracy: float | None = None, roc_auc: float | None = None) -> str:  # noqa: N803  # as SQuAD 2.0 names them
-    line = f'"no answer" is said of {NoAns_accuracy:.1f} % of the unanswerable questions'
+    line = f'"no answer" is predicted for {NoAns_accuracy:.1f} % of the unanswerable questions'
     if HasAns_accuracy is None:
         return line
     return f"{line} and {100 - HasAns_accuracy:.1f} % of the answerable; ROC AUC of the null score {roc_auc:.3f}"

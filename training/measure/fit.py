@@ -42,15 +42,17 @@ def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibra
     # Which span is best doesn't depend on the temperature, only how sure it is.
     right = np.array([p.right for p in predict(readings, settings, allow_no_answer=False)])
 
-    def at(temperature: float) -> calibration.Floats:
-        tried = settings.model_copy(update={"temperature": temperature})
-        return calibration.log_losses(np.array([r.answers(tried)[0].confidence for _, r in readings]), right)
+    def losses_at(temperature: float) -> calibration.Floats:
+        with_temperature = settings.model_copy(update={"temperature": temperature})
+        return calibration.log_losses(
+            np.array([reading.answers(with_temperature)[0].confidence for _, reading in readings]), right
+        )
 
-    losses = {1.0: at(1.0)}
+    losses = {1.0: losses_at(1.0)}
     for temperatures in (FLATTER, SHARPER):
         last = losses[1.0]
         for temperature in map(float, temperatures):
-            before, last = last, at(temperature)
+            before, last = last, losses_at(temperature)
             losses[temperature] = last
             if last.mean() >= before.mean():
                 break

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CHANCE = 2.0
 """Standard errors that a comparison of two models may be off by: chance alone makes more in 2 % of cases."""
 SERVED_RATIO = "F1 as served over F1 in full precision"
-"""The figure of the check that says what the served precision costs."""
+"""The figure of the check on the served precision."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Check:
         return self.missed_by <= 0
 
     def __str__(self) -> str:
-        bound, way = ("at least", "low") if self.at_least else ("at most", "high")
+        bound, direction = ("at least", "low") if self.at_least else ("at most", "high")
         chance = f" (chance: {self.chance:.3f})" if self.chance else ""
-        verdict = "" if self.passed else f", {self.missed_by:.3f} too {way}"
+        verdict = "" if self.passed else f", {self.missed_by:.3f} too {direction}"
         return f"{self.figure} is {self.observed:.3f}{chance}, {bound} {self.bound:.3f} is asked{verdict}"
 
 
@@ -62,8 +62,8 @@ def checks(
     for source, figures in sources.items():
         yield Check(f"F1 on {source}", figures["f1"], settings.floor(source))
     if served is not None:
-        over = max(served.over, 1e-9)
-        ratio, chance = 1 + served.mean / over, CHANCE * served.standard_error / over
+        baseline_f1 = max(served.baseline_f1, 1e-9)
+        ratio, chance = 1 + served.mean / baseline_f1, CHANCE * served.standard_error / baseline_f1
         yield Check(SERVED_RATIO, ratio, settings.min_served_ratio, chance=chance)
     if calibration_error is not None:
         yield Check("expected calibration error", calibration_error, settings.max_calibration_error, at_least=False)

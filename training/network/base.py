@@ -84,7 +84,7 @@ def download(name: str) -> Path:
             folder = Path(snapshot_download(name, allow_patterns=["pytorch_model*.bin"], ignore_patterns=["*/*"]))
     except Exception as error:  # the hub client raises a family of unrelated classes
         raise BaseModelError(
-            f"base model {name!r} is neither a folder nor could it be had from the hub: {type(error).__name__}; "
+            f"base model {name!r} is no folder, and could not be downloaded from the hub: {type(error).__name__}; "
             "check the name and the network, or use base_model minilm, which needs neither"
         ) from error
     return folder

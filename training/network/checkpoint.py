@@ -1,4 +1,4 @@
-"""A span reader's checkpoint, from the hub or a folder, in whatever files it comes; what is none is told what it is."""
+"""Loads a span reader's checkpoint from the hub or a folder, in any file format. Other kinds of network are refused."""
 
 from __future__ import annotations
 
@@ -87,14 +87,15 @@ def _check_fetched(name: str, path: Path) -> None:
 
 
 def _check_kind(name: str, config: dict[str, Any]) -> None:
-    """Refuse what says itself that it is no span reader."""
+    """Refuse a checkpoint whose configuration names another kind of network."""
     architectures = [str(architecture) for architecture in config.get("architectures") or ()]
     if not architectures or any(SPAN_READER in architecture for architecture in architectures):
         return
-    does = next((what for ending, what in _ENDINGS.items() if architectures[0].endswith(ending)), "is no span reader")
+    purposes = (purpose for ending, purpose in _ENDINGS.items() if architectures[0].endswith(ending))
     raise BaseModelError(
-        f"checkpoint {name} is a {architectures[0]}, which {does}; name a checkpoint whose class is a "
-        f"...{SPAN_READER}, or teach an encoder: `python -m training train --base-model {name}`"
+        f"checkpoint {name} is a {architectures[0]}, which {next(purposes, 'is no span reader')}; "
+        f"name a checkpoint whose class is a ...{SPAN_READER}, or teach an encoder: "
+        f"`python -m training train --base-model {name}`"
     )
 
 
@@ -119,9 +120,9 @@ def _weights(name: str, folder: Path) -> list[Path]:
             _check_fetched(name, folder / part)
         return [folder / part for part in names]
     others = sorted(path.name for pattern in ("*.h5", "*.msgpack", "*.onnx", "*.gguf") for path in folder.glob(pattern))
-    there = f", only {', '.join(others)}" if others else ""
+    only = f", only {', '.join(others)}" if others else ""
     raise BaseModelError(
-        f"checkpoint {name}: {folder} holds neither model.safetensors nor pytorch_model.bin{there}; download them"
+        f"checkpoint {name}: {folder} holds neither model.safetensors nor pytorch_model.bin{only}; download them"
     )
 
 
@@ -167,7 +168,7 @@ def _tokenizer(name: str, folder: Path, scratch: Path) -> Path:
     vocabulary = _vocabulary_files(folder)
     for path in vocabulary:
         _check_fetched(name, path)
-    there = ", ".join(path.name for path in vocabulary)
+    names = ", ".join(path.name for path in vocabulary)
     if not vocabulary:
         raise BaseModelError(
             f"checkpoint {name}: {folder} holds no tokenizer.json, and no vocabulary to make one of "
@@ -181,7 +182,7 @@ def _tokenizer(name: str, folder: Path, scratch: Path) -> Path:
         AutoTokenizer.from_pretrained(folder).backend_tokenizer.save(str(target / artifact.TOKENIZER))
     except Exception as error:  # as many kinds as there are tokenizers
         raise BaseModelError(
-            f"checkpoint {name}: tokenizer.json is missing and could not be made of what is there ({there}): "
+            f"checkpoint {name}: tokenizer.json is missing and could not be made of what is there ({names}): "
             f"{type(error).__name__}: {first_line(error)}"
         ) from error
     return target / artifact.TOKENIZER

@@ -58,9 +58,9 @@ def ship(runs: list[tuple[Path, Path]], base: BaseCheckpoint, folder: Path = FOL
     changed = {}
     for name in after[0][0]:
         # The span model keeps the base's tensors under a prefix: "bert.encoder..." was "encoder...".
-        twin = before.get(name.split(".", 1)[1])
+        base_tensor = before.get(name.split(".", 1)[1])
         tensors = [run[name] for run, _, _ in after]
-        if twin is None or not all(torch.equal(twin, tensor) for tensor in tensors):
+        if base_tensor is None or not all(torch.equal(base_tensor, tensor) for tensor in tensors):
             changed[name] = torch.stack(tensors).mean(0).to(torch.float16)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(changed, folder / WEIGHTS)

@@ -126,8 +126,8 @@ def _is_of_run(written: Path, settings: TrainSettings, data_sha256: str) -> bool
         values = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError):
         return False
-    same = isinstance(values, dict) and {**values, "gate": None} == {**settings.model_dump(mode="json"), "gate": None}
-    return same and text.endswith(_data_line(data_sha256))
+    expected = settings.model_dump(mode="json") | {"gate": None}
+    return isinstance(values, dict) and values | {"gate": None} == expected and text.endswith(_data_line(data_sha256))
 
 
 def _data_line(data_sha256: str) -> str:

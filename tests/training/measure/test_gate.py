@@ -12,7 +12,7 @@ def made(error=0.05, served=None, production=None, sources=None, **settings):
 
 
 def gain(mean, standard_error=0.0):
-    return Gain(mean, standard_error, over=80.0)
+    return Gain(mean, standard_error, baseline_f1=80.0)
 
 
 def failed(found):
