@@ -49,10 +49,17 @@ def test_only_what_the_image_is_made_of_makes_another(repository):
     (repository / "README.md").write_text("2")
     commit(repository)
     assert tag() == first
-    assert tag(build_arguments=["BASE_IMAGE=other"]) != first
     (repository / "training/code.py").write_text("2")
     commit(repository)
     assert tag() != first
+
+
+def test_another_build_argument_makes_another_image(repository):
+    tags = {
+        image_tag.tag(Settings(build_arguments=arguments), image_tag.head_commit(repository), repository)
+        for arguments in ((), ("BASE_IMAGE=one",), ("BASE_IMAGE=two",), ("PIP_INDEX_URL=one",))
+    }
+    assert len(tags) == 4
 
 
 def test_a_commit_that_git_does_not_have_is_reported(repository):

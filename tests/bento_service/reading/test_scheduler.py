@@ -207,3 +207,16 @@ def test_idle_time_does_not_count_as_slow():
         future.result(WAIT_S)
         clock.now += 1000
     assert shared.wait_s(10) == pytest.approx(1)
+
+
+def test_a_speed_counts_half_after_ten_seconds_of_work():
+    """1000 tokens are read in 1 s, then 10 tokens in 10 s: (1/2 + 10) s for (1000/2 + 10) tokens."""
+    engine, clock = GatedEngine(), Clock()
+    shared = Scheduler(engine, clock=clock)
+    for tokens, seconds in ((1000, 1), (10, 10)):
+        future = shared.submit([window(1, tokens)])
+        assert engine.begun.acquire(timeout=WAIT_S)
+        clock.now += seconds
+        engine.gate.release()
+        future.result(WAIT_S)
+    assert shared.wait_s(510) == pytest.approx(10.5)
