@@ -13,11 +13,11 @@ def cpu_count() -> int:
     Libraries count the host's cores; in a pod limited to half a CPU that is far too many threads.
     """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
+    quota = cgroup_quota(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
     return max(1, available if quota is None else min(available, math.ceil(quota)))
 
 
-def _cgroup_quota(root: Path, membership: Path) -> float | None:
+def cgroup_quota(root: Path, membership: Path) -> float | None:
     """Return the CPUs that the control groups of this process grant; None without a limit.
 
     root: where the groups are mounted; membership: the kernel's list of this process's groups, a line

@@ -45,15 +45,16 @@ class OnnxEngine:
     One window a call: dynamic int8 derives its activation scales from all that is in a call, so an answer would
     depend on its neighbours in the batch, and batching gains no speed on a CPU. Calls at once have a thread each, which
     makes a third more of two cores than to share every layer among them; only a call that is alone has them all.
+    one_thread, all_threads: the sessions of these two kinds of call.
     """
 
     batch_size = 1
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         self.workers = cpu_count() if threads is None else threads
-        self._narrow = _session(path, threads=1)
-        self._wide = self._narrow if self.workers == 1 else _session(path, threads=self.workers)
-        self._inputs = {tensor.name for tensor in self._narrow.get_inputs()}
+        self.one_thread = _session(path, threads=1)
+        self.all_threads = self.one_thread if self.workers == 1 else _session(path, threads=self.workers)
+        self._inputs = {tensor.name for tensor in self.one_thread.get_inputs()}
 
     def run(
         self,
@@ -68,7 +69,7 @@ class OnnxEngine:
             raise ValueError("the graph reads one window at a time, and attends to every token of it")
         feed = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         feed = {name: array for name, array in feed.items() if name in self._inputs}
-        session = self._wide if alone else self._narrow
+        session = self.all_threads if alone else self.one_thread
         start_logits, end_logits = session.run(["start_logits", "end_logits"], feed)
         return start_logits, end_logits
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bento_service.reading.cpus import _cgroup_quota, cpu_count
+from bento_service.reading.cpus import cgroup_quota, cpu_count
 from tests.commands import ROOT
 
 
@@ -34,7 +34,7 @@ def test_quota_is_read_from_either_version_of_control_groups(tmp_path, membershi
         path = tmp_path / "mount" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    assert _cgroup_quota(tmp_path / "mount", tmp_path / "membership") == expected
+    assert cgroup_quota(tmp_path / "mount", tmp_path / "membership") == expected
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_calls_at_once_say_what_a_call_alone_says(tiny_model):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_spin_only_while_a_window_is_read(tiny_model, threads):
     engine = OnnxEngine(tiny_model / "model.onnx", threads=threads)
-    for session in (engine._narrow, engine._wide):
+    for session in (engine.one_thread, engine.all_threads):
         assert session.get_session_options().get_session_config_entry("session.force_spinning_stop") == "1"
 
 
