@@ -47,7 +47,7 @@ def test_the_server_drops_what_a_real_one_drops(administered):
 
 def test_the_deployer_applies_beside_what_an_administrator_has_applied(answering, capsys):
     assert main(["apply", *FLAGS, "--output", "json"]) == 0
-    actions = {entry["what"]: entry["action"] for entry in json.loads(capsys.readouterr().out)["applied"]}
+    actions = {entry["name"]: entry["action"] for entry in json.loads(capsys.readouterr().out)["applied"]}
     assert actions["PersistentVolume train-model-pv"] == "kept"
     assert actions["ClusterRole qna-deployer-training-model-env"] == "kept"
     assert actions["PersistentVolumeClaim training-model-env/train-model-pvc"] == "created"
@@ -106,10 +106,10 @@ def lines(printed):
 def test_the_preflight_of_the_deployer_knows_all_but_the_secrets(looked_at, capsys):
     looked_at.user = DEPLOYER
     assert main(["preflight", *FLAGS, "--output", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    unknown = [finding["check"] for finding in found if finding["level"] != "ok"]
+    findings = json.loads(capsys.readouterr().out)
+    unknown = [finding["check"] for finding in findings if finding["level"] != "ok"]
     assert unknown == ["registry secret", "registry secret"]
-    assert {"capacity", "node port", "permissions"} <= {entry["check"] for entry in found if entry["level"] == "ok"}
+    assert {"capacity", "node port", "permissions"} <= {entry["check"] for entry in findings if entry["level"] == "ok"}
 
 
 def test_the_preflight_of_the_deployer_finds_what_differs(looked_at, capsys):

@@ -37,7 +37,7 @@ def ready(api):
     return api
 
 
-def found(cluster, settings=HUB):
+def findings_by_name(cluster, settings=HUB):
     return {finding.check: finding for finding in preflight(cluster, settings)}
 
 
@@ -56,13 +56,13 @@ def test_nothing_is_changed_by_looking(ready, cluster):
 
 def test_an_old_cluster_is_refused(ready, cluster):
     ready.version = {"major": "1", "minor": "29+", "gitVersion": "v1.29.3"}
-    finding = found(cluster)["version"]
+    finding = findings_by_name(cluster)["version"]
     assert (finding.level, finding.remedy.split(":")[0]) == (Level.ERROR, "upgrade to 1.30 or newer")
 
 
 def test_missing_permissions_are_listed(ready, cluster):
     ready.forbidden = {"deployments", "jobs"}
-    finding = found(cluster)["permissions"]
+    finding = findings_by_name(cluster)["permissions"]
     assert finding.level is Level.ERROR
     assert (
         finding.message == "not allowed: in training-model-env, patch Job; in serving-model-env, patch Deployment, Job"
@@ -72,7 +72,7 @@ def test_missing_permissions_are_listed(ready, cluster):
 
 def test_without_metrics_nothing_scales(ready, cluster):
     ready.fail("GET", "/apis/metrics.k8s.io", 503, "the server is currently unable to handle the request")
-    assert found(cluster)["metrics"].level is Level.ERROR
+    assert findings_by_name(cluster)["metrics"].level is Level.ERROR
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_what_runs_already_takes_room(ready, cluster):
         spec={"nodeName": "one", "containers": [{"name": "c", "resources": {"requests": requests}}]},
         status={"phase": "Running"},
     )
-    assert found(cluster)["capacity"].message.startswith("4 pods")  # 1000 millicores are left
+    assert findings_by_name(cluster)["capacity"].message.startswith("4 pods")  # 1000 millicores are left
 
 
 def test_a_job_that_fits_on_no_node_is_an_error(ready, cluster):
     node(ready, "one", "8", "2560Mi")
-    finding = found(cluster)["capacity"]
+    finding = findings_by_name(cluster)["capacity"]
     assert finding.level is Level.ERROR
     assert finding.message == "no node has 1 CPU and 3Gi left for the training Job"
     assert "train_memory" in finding.remedy
@@ -125,31 +125,33 @@ def test_a_job_that_fits_on_no_node_is_an_error(ready, cluster):
 
 def test_a_folder_of_one_of_many_nodes_is_a_warning(ready, cluster):
     node(ready, "two", "8", "32Gi")
-    assert found(cluster)["storage"].level is Level.WARNING
+    assert findings_by_name(cluster)["storage"].level is Level.WARNING
 
 
 def test_a_storage_class_has_to_be_there(ready, cluster):
     fast = HUB.model_copy(update={"storage_class": "fast"})
-    assert found(cluster, fast)["storage"].level is Level.ERROR
+    assert findings_by_name(cluster, fast)["storage"].level is Level.ERROR
     ready.put("StorageClass", "fast")
-    assert found(cluster, fast)["storage"].level is Level.OK
+    assert findings_by_name(cluster, fast)["storage"].level is Level.OK
 
 
 def test_the_ingress_class_or_gateway_must_exist(ready, cluster):
-    assert found(cluster, HUB.model_copy(update={"ingress_class": "traefik"}))["ingress"].level is Level.ERROR
-    assert found(cluster, HUB.model_copy(update={"gateway": "infra/public"}))["ingress"].level is Level.ERROR
+    assert (
+        findings_by_name(cluster, HUB.model_copy(update={"ingress_class": "traefik"}))["ingress"].level is Level.ERROR
+    )
+    assert findings_by_name(cluster, HUB.model_copy(update={"gateway": "infra/public"}))["ingress"].level is Level.ERROR
     ready.put("Gateway", "public", "infra")
-    assert found(cluster, HUB.model_copy(update={"gateway": "infra/public"}))["ingress"].level is Level.OK
+    assert findings_by_name(cluster, HUB.model_copy(update={"gateway": "infra/public"}))["ingress"].level is Level.OK
     del ready.objects["IngressClass", "", "nginx"]
-    assert found(cluster)["ingress"].level is Level.WARNING
+    assert findings_by_name(cluster)["ingress"].level is Level.WARNING
 
 
 def test_a_node_port_is_free_or_ours(ready, cluster):
     ports = {"ports": [{"port": 80, "nodePort": 30008}]}
     ready.put("Service", "model-service", "serving-model-env", spec=ports)
-    assert found(cluster)["node port"].level is Level.OK
+    assert findings_by_name(cluster)["node port"].level is Level.OK
     ready.put("Service", "other", "else", spec=ports)
-    finding = found(cluster)["node port"]
+    finding = findings_by_name(cluster)["node port"]
     assert (finding.level, finding.message) == (Level.ERROR, "port 30008 is taken by Service else/other")
 
 
@@ -178,20 +180,20 @@ def test_a_secret_of_another_type_is_found(ready, cluster):
 
 def test_policies_that_nobody_enforces_are_a_warning(ready, cluster):
     del ready.objects["DaemonSet", "kube-system", "calico-node"]
-    assert found(cluster)["network policies"].level is Level.WARNING
+    assert findings_by_name(cluster)["network policies"].level is Level.WARNING
 
 
 def test_the_arithmetic_of_scaling_down(ready, cluster):
     """5 % of 250m is 12.5m; back to 2 replicas it takes 2/3 of that. Of 100m it is 3.3m, below what idling takes."""
-    assert "below 8.3m" in found(cluster)["autoscaling"].message
-    finding = found(cluster, HUB.model_copy(update={"cpu_request": "100m"}))["autoscaling"]
+    assert "below 8.3m" in findings_by_name(cluster)["autoscaling"].message
+    finding = findings_by_name(cluster, HUB.model_copy(update={"cpu_request": "100m"}))["autoscaling"]
     assert finding.level is Level.WARNING
     assert "below 3.3m (5 % of 100m, times 2/3): 10 would settle at 10 for good" in finding.message
 
 
 def test_what_may_not_be_looked_at_is_a_warning(ready, cluster):
     ready.fail("GET", "/secrets/", 403, "secrets is forbidden")
-    finding = found(cluster)["registry secret"]
+    finding = findings_by_name(cluster)["registry secret"]
     assert finding.level is Level.WARNING
     assert finding.message == "not known: Secret serving-model-env/regcred may not be read by these credentials"
     assert finding.remedy.startswith("run `python -m deploy secret`, which may write it")

@@ -91,12 +91,12 @@ def test_what_crashes_is_rolled_back_where_not_all_fit(api, cluster, reported):
 def shrinking(api, cluster, reported, desired):
     """Roll out while the HPA wants fewer pods from the moment on when old ones leave."""
 
-    def say(line):
+    def report(line):
         reported.append(line)
         if "old ones leave first" in line:
             api.the("Deployment", NAME)["spec"]["replicas"] = desired
 
-    return Rollout(cluster, NEW, say, poll_s=0.0005, grace_s=0.05, answer_s=0.05, settle_s=0.02)
+    return Rollout(cluster, NEW, report, poll_s=0.0005, grace_s=0.05, answer_s=0.05, settle_s=0.02)
 
 
 @pytest.mark.parametrize(("capacity", "desired"), [(8, 2), (8, 3), (4, 6)])

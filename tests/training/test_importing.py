@@ -22,7 +22,7 @@ def test_the_windows_are_as_long_as_the_network_reads():
     assert (importing.reader_settings(126).max_length, importing.reader_settings(126).doc_stride) == (126, 31)
 
 
-def made(bert, tmp_path, gate_settings=LOW, **options):
+def import_bert(bert, tmp_path, gate_settings=LOW, **options):
     """Import without the store, and return what is served."""
     checkpoint = load(str(bert), tmp_path)
     examples = data.load(["sample:dev"])[:24]
@@ -42,7 +42,7 @@ def test_int8_that_fails_gives_way_to_full_precision(bert, tmp_path, monkeypatch
         raise RuntimeError("no kernel\nfor this")
 
     monkeypatch.setattr(candidate, "export", fail)
-    served = made(bert, tmp_path)["served"]
+    served = import_bert(bert, tmp_path)["served"]
     assert served["precision"] == "float32"
     assert served["instead_of_int8"] == "the int8 graph fails: RuntimeError: no kernel"
     with pytest.raises(GateError, match="the int8 graph fails"):
@@ -60,11 +60,11 @@ def test_int8_that_costs_too_much_gives_way_to_full_precision(bert, tmp_path, mo
         yield gate.Check(gate.SERVED_RATIO, next(shares), 0.99)
 
     monkeypatch.setattr(gate, "checks", dear)
-    served = made(bert, tmp_path)["served"]
+    served = import_bert(bert, tmp_path)["served"]
     assert served["precision"] == "float32"
     assert "int8 costs too much: F1 as served over F1 in full precision is 0.500" in served["instead_of_int8"]
 
 
 def test_a_floor_that_it_misses_refuses_it(bert, tmp_path):
     with pytest.raises(GateError, match="F1 on sample"):
-        made(bert, tmp_path, LOW.model_copy(update={"min_f1": {"*": 99.0}}), precision="float32")
+        import_bert(bert, tmp_path, LOW.model_copy(update={"min_f1": {"*": 99.0}}), precision="float32")

@@ -173,7 +173,7 @@ def test_the_whole_with_locust_and_the_service(api, watching, server, tmp_path):
     course(api)[0]()
     seen = []
 
-    def say(sample):
+    def show(sample):
         seen.append(sample)
         if sample.stage == RAMP:
             course(api)[2]()
@@ -183,7 +183,7 @@ def test_the_whole_with_locust_and_the_service(api, watching, server, tmp_path):
             course(api)[5]()
 
     plan = autoscale.AutoscalePlan(users=3, baseline_s=1, ramp_s=2, hold_s=5, scaled_s=6, cool_s=10)
-    recording = autoscale.autoscale(server.url, watching, plan, tmp_path, say)
+    recording = autoscale.autoscale(server.url, watching, plan, tmp_path, show)
     assert [*dict.fromkeys(sample.stage for sample in recording.samples)] in (
         [SETTLE, BASELINE, RAMP, SCALED, COOL],
         [SETTLE, BASELINE, RAMP, HOLD, SCALED, COOL],

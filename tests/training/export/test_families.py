@@ -33,10 +33,10 @@ def test_a_network_of_another_family_is_trained_and_served(family, tokenizer_fil
     settings = config.load(None, {**overrides, "learning_rate": 0.01, "batch_size": 4})
     tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
     examples = data.load(["sample:dev"])[:8]
-    found = base.find(str(folder))
-    before = base.load(found, settings)
+    checkpoint = base.find(str(folder))
+    before = base.load(checkpoint, settings)
     assert 0.25 in (getattr(before.config, name, None) for name in ("hidden_dropout_prob", "dropout"))
-    after, _ = fine_tune(settings, found, tokenizer, examples, lambda _: {"exact_match": 0.0, "f1": 0.0})
+    after, _ = fine_tune(settings, checkpoint, tokenizer, examples, lambda _: {"exact_match": 0.0, "f1": 0.0})
     untrained = {name for name, tensor in before.state_dict().items() if torch.equal(tensor, after.state_dict()[name])}
     assert {name for name in before.state_dict() if "embeddings" in name or "layer.0." in name} <= untrained
     assert not any("layer.1." in name and name.endswith("weight") for name in untrained)

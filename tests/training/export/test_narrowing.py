@@ -58,12 +58,12 @@ def test_the_best_start_and_end_are_those_of_the_whole_network(model):
 
 def test_what_is_left_out_cannot_be_the_answer_and_no_answer_is_never_left_out(model):
     narrowed, row = narrow(model), ROWS[0]
-    found, whole = (TorchEngine(network).run(*arrays(row)) for network in (narrowed, model))
+    actual, whole = (TorchEngine(network).run(*arrays(row)) for network in (narrowed, model))
     size = len(row["input_ids"])
     kept = size
     for parts in narrowed.parts.values():
         kept = min(kept, narrowing.MIN_KEPT + kept * parts // narrowing.PARTS)
-    for side, full in zip(found, whole, strict=True):
+    for side, full in zip(actual, whole, strict=True):
         left_out = side[0] < side.max() - narrowing.PRUNED_PENALTY / 2
         assert left_out.sum() == size - kept
         assert not left_out[0]
@@ -73,8 +73,8 @@ def test_what_is_left_out_cannot_be_the_answer_and_no_answer_is_never_left_out(m
 def test_a_short_window_is_read_whole(model):
     row = {name: ids[: narrowing.MIN_KEPT] for name, ids in ROWS[0].items()}
     narrowed = narrow(model)
-    found, whole = (TorchEngine(network).run(*arrays(row)) for network in (narrowed, model))
-    np.testing.assert_allclose(found, whole, atol=1e-5)
+    actual, whole = (TorchEngine(network).run(*arrays(row)) for network in (narrowed, model))
+    np.testing.assert_allclose(actual, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("length", [2, 33, 150, 512])
@@ -92,8 +92,10 @@ def test_without_narrowing_the_graph_is_that_of_the_whole_network(model, tmp_pat
     graph.int8(model, whole, ROWS[:16])
     graph.export(model, exported, ROWS[:16], narrowing=False)
     graph.export(model, narrowed, ROWS[:16])
-    expected, found, fewer = (OnnxEngine(path, threads=1).run(*arrays(ROWS[0])) for path in (whole, exported, narrowed))
-    np.testing.assert_array_equal(found, expected)
+    expected, actual, fewer = (
+        OnnxEngine(path, threads=1).run(*arrays(ROWS[0])) for path in (whole, exported, narrowed)
+    )
+    np.testing.assert_array_equal(actual, expected)
     assert not np.allclose(fewer, expected, atol=1)
 
 

@@ -13,15 +13,15 @@ def readings(scale, count=80):
 
 @pytest.mark.parametrize("scale", [0.6, 1.0, 2.0])
 def test_the_temperature_undoes_what_makes_scores_too_great_or_too_small(scale):
-    made = readings(scale, count=160)
-    fitted = fit(made, SETTINGS)
+    fitted_to = readings(scale, count=160)
+    fitted = fit(fitted_to, SETTINGS)
     assert fitted.temperature == 1 if scale == 1 else min(scale, 1) < fitted.temperature < max(scale, 1)
-    true, said, unfitted = (
-        sum(reading.answers(settings)[0].confidence for _, reading in made) / len(made)
+    true, confidence, unfitted = (
+        sum(reading.answers(settings)[0].confidence for _, reading in fitted_to) / len(fitted_to)
         for settings in (SETTINGS.model_copy(update={"temperature": scale}), fitted, SETTINGS)
     )
     assert true == pytest.approx(0.75, abs=0.001)
-    assert abs(said - true) <= 0.7 * abs(unfitted - true)
+    assert abs(confidence - true) <= 0.7 * abs(unfitted - true)
 
 
 def test_the_calibration_error_after_fitting_is_that_of_unseen_questions():

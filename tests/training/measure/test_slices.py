@@ -60,7 +60,7 @@ def test_slices_hold_every_question_once():
 
 
 def test_the_worst_misses_are_the_wrong_answers_given_most_confidently():
-    found = misses([prediction(i, i / 100, 0.4) for i in range(40)] + [prediction(99, 1.0, 1)])
-    assert [row["id"] for row in found] == [str(i) for i in range(39, 19, -1)]
-    assert found[0]["answer"] == "said"
-    assert found[0]["expected"] == ["x"]
+    worst = misses([prediction(i, i / 100, 0.4) for i in range(40)] + [prediction(99, 1.0, 1)])
+    assert [row["id"] for row in worst] == [str(i) for i in range(39, 19, -1)]
+    assert worst[0]["answer"] == "said"
+    assert worst[0]["expected"] == ["x"]

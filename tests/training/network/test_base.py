@@ -8,9 +8,9 @@ from training.network import base
 
 
 def test_minilm_is_the_published_one():
-    found = base.find("minilm")
-    assert found.sha256 == base.MINILM_SHA256
-    assert base.max_positions(found.folder) == 512
+    base_checkpoint = base.find("minilm")
+    assert base_checkpoint.sha256 == base.MINILM_SHA256
+    assert base.max_positions(base_checkpoint.folder) == 512
 
 
 def test_other_weights_under_minilms_name_are_refused(monkeypatch):
@@ -33,8 +33,8 @@ def test_a_folder_is_a_base_model_when_it_holds_weights_and_tokenizer(tiny_base,
 
 
 def test_word_embeddings_are_frozen_unless_asked_for(tiny_base):
-    found = base.find(str(tiny_base))
+    base_checkpoint = base.find(str(tiny_base))
     for train in (False, True):
-        model = base.load(found, config.load(None, {"train_word_embeddings": train}))
+        model = base.load(base_checkpoint, config.load(None, {"train_word_embeddings": train}))
         assert next(model.get_input_embeddings().parameters()).requires_grad is train
         assert model.get_parameter("qa_outputs.weight").requires_grad

@@ -25,37 +25,37 @@ def run(tmp_path, tiny_base, tiny_model):
     return tmp_path
 
 
-def headless(found: base.BaseCheckpoint, tmp_path) -> base.BaseCheckpoint:
+def headless(base_checkpoint: base.BaseCheckpoint, tmp_path) -> base.BaseCheckpoint:
     """The base as sentence encoders ship it: without the span head and the prefix."""
     folder = tmp_path / "headless"
     folder.mkdir()
-    tensors = load_file(found.folder / "model.safetensors")
+    tensors = load_file(base_checkpoint.folder / "model.safetensors")
     stripped = {k.removeprefix("bert."): v for k, v in tensors.items() if k.startswith("bert.")}
     save_file(stripped, folder / "model.safetensors")
-    return base.BaseCheckpoint("minilm", folder, found.sha256)
+    return base.BaseCheckpoint("minilm", folder, base_checkpoint.sha256)
 
 
 def test_shipped_weights_hold_what_changed_and_make_the_same_model(run, tiny_base, tmp_path):
-    found = base.find(str(tiny_base))
+    base_checkpoint = base.find(str(tiny_base))
     shipped = tmp_path / "shipped"
-    pretrained.ship([(run / "model", run / "served")], headless(found, tmp_path), shipped)
+    pretrained.ship([(run / "model", run / "served")], headless(base_checkpoint, tmp_path), shipped)
     model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
     pretrained.apply_to(model, shipped)
     expected = AutoModelForQuestionAnswering.from_pretrained(run / "model")
     for (name, ours), theirs in zip(model.named_parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3, msg=name)
     assert not any("word_embeddings" in name for name in load_file(shipped / pretrained.WEIGHTS))
-    assert json.loads((shipped / "provenance.json").read_text())["base_model"]["sha256"] == found.sha256
+    assert json.loads((shipped / "provenance.json").read_text())["base_model"]["sha256"] == base_checkpoint.sha256
 
 
 def test_several_runs_ship_as_their_mean(run, tiny_base, tmp_path):
-    found = base.find(str(tiny_base))
+    base_checkpoint = base.find(str(tiny_base))
     untrained = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
     untrained.save_pretrained(tmp_path / "other")
     shipped = tmp_path / "shipped"
     # Of three, since a third of a number thrice is not always the number: what no run changed must not ship.
     runs = [(tmp_path / name, run / "served") for name in ("model", "other", "other")]
-    pretrained.ship(runs, headless(found, tmp_path), shipped)
+    pretrained.ship(runs, headless(base_checkpoint, tmp_path), shipped)
     model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
     pretrained.apply_to(model, shipped)
     for (name, ours), theirs in zip(model.named_parameters(), untrained.parameters(), strict=True):
@@ -63,7 +63,7 @@ def test_several_runs_ship_as_their_mean(run, tiny_base, tmp_path):
         torch.testing.assert_close(ours, theirs + step, atol=1e-3, rtol=1e-3, msg=name)
     assert not any("word_embeddings" in name for name in load_file(shipped / pretrained.WEIGHTS))
     provenance = json.loads((shipped / "provenance.json").read_text())
-    assert [p["base_model"]["sha256"] for p in provenance["mean_of"]] == [found.sha256] * 3
+    assert [p["base_model"]["sha256"] for p in provenance["mean_of"]] == [base_checkpoint.sha256] * 3
 
 
 def test_a_run_from_another_base_does_not_ship(run, tmp_path):

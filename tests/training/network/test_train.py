@@ -12,7 +12,7 @@ from training.network.train import fine_tune, keep_freed_memory
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft reads it
 @pytest.mark.parametrize("adapter", ["none", "lora"])
 def test_a_run_results_in_a_mean_with_its_base_and_that_is_what_is_measured(tiny_base, tmp_path, adapter):
-    found = base.find(str(tiny_base))
+    base_checkpoint = base.find(str(tiny_base))
     tokenizer = TextTokenizer.from_file(tiny_base / "tokenizer.json")
     examples = data.load(["sample:dev"])[:16]
     flags = {"base_model": str(tiny_base), "adapter": adapter, "learning_rate": 0.01, "batch_size": 4, "epochs": 2}
@@ -26,13 +26,13 @@ def test_a_run_results_in_a_mean_with_its_base_and_that_is_what_is_measured(tiny
             measured.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
             return {"exact_match": 0.0, "f1": 0.0}
 
-        model, rows = fine_tune(settings, found, tokenizer, examples, measure)
+        model, rows = fine_tune(settings, base_checkpoint, tokenizer, examples, measure)
         results[share] = model.state_dict()
         assert len(rows) == len(measured) == 2
         assert not torch.equal(measured[0]["qa_outputs.weight"], measured[1]["qa_outputs.weight"])
         for name, tensor in results[share].items():
             assert torch.equal(tensor, measured[-1][name]), name
-    start = base.load(found, config.TrainSettings()).state_dict()
+    start = base.load(base_checkpoint, config.TrainSettings()).state_dict()
     assert start.keys() == results[0].keys() == results[0.25].keys()
     moved = {name for name in start if not torch.equal(start[name], results[0][name])}
     assert any("attention" in name for name in moved)
@@ -42,7 +42,7 @@ def test_a_run_results_in_a_mean_with_its_base_and_that_is_what_is_measured(tiny
 
 
 def test_a_run_in_bfloat16_results_in_a_network_of_full_precision(tiny_base, tmp_path, monkeypatch):
-    found = base.find(str(tiny_base))
+    base_checkpoint = base.find(str(tiny_base))
     tokenizer = TextTokenizer.from_file(tiny_base / "tokenizer.json")
     examples = data.load(["sample:dev"])[:16]
     ids = torch.arange(1000, 1064)[None]
@@ -55,9 +55,9 @@ def test_a_run_in_bfloat16_results_in_a_network_of_full_precision(tiny_base, tmp
             measured.append(model(input_ids=ids).start_logits)
             return {"exact_match": 0.0, "f1": 0.0}
 
-        model, _ = fine_tune(config.load(None, flags), found, tokenizer, examples, measure)
+        model, _ = fine_tune(config.load(None, flags), base_checkpoint, tokenizer, examples, measure)
         weights.append(model.state_dict()["qa_outputs.weight"])
-        plain = base.load(found, config.TrainSettings()).eval()
+        plain = base.load(base_checkpoint, config.TrainSettings()).eval()
         plain.load_state_dict(model.state_dict())
         expected = plain(input_ids=ids).start_logits
         assert torch.equal(measured[-1], expected)

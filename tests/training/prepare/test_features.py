@@ -21,8 +21,8 @@ def decoder(tokenizer_file):
 
 
 def rows_of(tokenizer, context, *answers, max_length=384, doc_stride=128):
-    found = tuple(GoldAnswer(text, context.index(text)) for text in answers)
-    example = Example("1", "Who?", context, found, "T", "s")
+    results = tuple(GoldAnswer(text, context.index(text)) for text in answers)
+    example = Example("1", "Who?", context, results, "T", "s")
     return features.build([example], tokenizer, max_length=max_length, doc_stride=doc_stride)
 
 
@@ -112,9 +112,9 @@ def test_what_a_label_says_of_another_window_is_no_answer_here(tokenizer, decode
     rows = features.build(
         [example], tokenizer, max_length=64, doc_stride=16, labels={key(example): label}, label_weight=1
     )
-    found = [shares(row) for row in rows]
-    assert ({0: 1}, {0: 1}) in found
-    for row, (starts, ends) in zip(rows, found, strict=True):
+    results = [shares(row) for row in rows]
+    assert ({0: 1}, {0: 1}) in results
+    for row, (starts, ends) in zip(rows, results, strict=True):
         assert starts == ends
         assert starts == {0: 1} or decoder.decode([row["input_ids"][next(iter(starts))]]) == "needle"
-    assert any(0 not in starts for starts, _ in found)
+    assert any(0 not in starts for starts, _ in results)

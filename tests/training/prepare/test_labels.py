@@ -36,9 +36,9 @@ def test_a_label_file_that_was_cut_goes_on_and_another_teachers_is_refused(tiny_
     path.write_text("".join(whole[:-1]) + whole[-1][:20])
     labels.write(path, teacher, reader, examples)
     assert path.read_text().splitlines(keepends=True)[:5] == whole
-    found = labels.load(path)
-    assert set(found) == {labels.key(example) for example in examples}
-    for label in found.values():
+    loaded = labels.load(path)
+    assert set(loaded) == {labels.key(example) for example in examples}
+    for label in loaded.values():
         assert 0.5 < sum(share for _, share in label.starts) < 1.001
     with pytest.raises(DataError, match="not of this teacher"):
         labels.write(path, {"model": "m:2"}, reader, examples)
@@ -64,7 +64,7 @@ def test_the_command_labels_every_question_and_says_which_model_did(tiny_store, 
 def test_labels_of_other_questions_are_refused(tiny_base, tokenizer_file, tmp_path):
     path = tmp_path / "labels.jsonl"
     settings = config.load(None, {"base_model": str(tiny_base), "labels": path, "output_dir": tmp_path / "run"})
-    found = {"0" * 32: labels.Label((), ())}
+    loaded = {"0" * 32: labels.Label((), ())}
     with pytest.raises(DataError, match=r"labels\.jsonl labels no question of sample:train"):
         fine_tune(
             settings,
@@ -72,5 +72,5 @@ def test_labels_of_other_questions_are_refused(tiny_base, tokenizer_file, tmp_pa
             TextTokenizer.from_file(tokenizer_file),
             data.load(["sample:train"])[:2],
             lambda _: {},
-            labels=found,
+            labels=loaded,
         )

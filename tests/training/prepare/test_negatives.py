@@ -6,8 +6,8 @@ from training.prepare.negatives import construct, without_answer
 
 
 def example(question, context, *answers, number=0, source="s"):
-    found = tuple(GoldAnswer(text, context.index(text)) for text in answers)
-    return Example(str(number), question, context, found, "title", source)
+    golds = tuple(GoldAnswer(text, context.index(text)) for text in answers)
+    return Example(str(number), question, context, golds, "title", source)
 
 
 BAKERY = "Ada opened the bakery in Cork. It moved to Dublin in 1999! The oven had cracked by then, said Ada."
@@ -59,9 +59,9 @@ def passages():
 def test_every_kind_is_constructed_and_none_holds_the_answer():
     examples = passages()
     by_id = {e.id: e for e in examples}
-    made = construct(examples, 99, seed=3)
-    assert {e.id.split("-")[1] for e in made} == {"elsewhere", "removed", "changed"}
-    for negative in made:
+    constructed = construct(examples, 99, seed=3)
+    assert {e.id.split("-")[1] for e in constructed} == {"elsewhere", "removed", "changed"}
+    for negative in constructed:
         number, kind = negative.id.split("-")
         origin = by_id[number]
         assert negative.answers == ()
@@ -74,17 +74,17 @@ def test_every_kind_is_constructed_and_none_holds_the_answer():
 
 
 def test_the_passage_elsewhere_shares_the_questions_rare_words():
-    made = construct(passages(), 99, seed=3)
-    elsewhere = [negative for negative in made if negative.id.endswith("elsewhere")]
+    constructed = construct(passages(), 99, seed=3)
+    elsewhere = [negative for negative in constructed if negative.id.endswith("elsewhere")]
     assert elsewhere
     assert all("Harbour" in negative.context for negative in elsewhere if "Harbour" in negative.question)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_no_more_than_asked_for_and_the_same_for_the_same_seed(count):
-    made = construct(passages(), count, seed=3)
-    assert len(made) == count
-    assert made == construct(passages(), count, seed=3)
+    constructed = construct(passages(), count, seed=3)
+    assert len(constructed) == count
+    assert constructed == construct(passages(), count, seed=3)
 
 
 def test_unanswerable_questions_and_an_empty_list_give_nothing():
