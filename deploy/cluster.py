@@ -85,14 +85,10 @@ class Cluster:
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return an object, or None if it does not exist."""
-        problem = f"{described(kind, name, namespace)} could not be read"
+        problem, resource = f"{described(kind, name, namespace)} could not be read", self._resource(kind)
         try:
             manifest: dict[str, Any] = self._request(
-                problem,
-                self._resource(kind).get,
-                name=quote(name, safe=""),
-                namespace=namespace,
-                relayed=_relayed(kind),
+                problem, resource.get, name=quote(name, safe=""), namespace=namespace, relayed=_relayed(kind)
             )
         except Refused as error:
             if error.status == 404:
@@ -233,23 +229,18 @@ class Cluster:
         return str(self._resource(kind).path(name, namespace))  # type: ignore[no-untyped-call]
 
     def _request(
-        self,
-        problem: str,
-        call: Callable[..., Any],
-        *,
-        relayed: bool = False,
-        repeatable: bool = True,
-        **parameters: Any,
+        self, problem: str, call: Callable[..., Any], *, relayed: bool = False, repeatable: bool = True, **options: Any
     ) -> Any:
         """Send a request, again while that may help, and return the JSON of its answer.
 
-        relayed: a server behind the API server answers, which may be away while the API server is well.
+        options: arguments of `call`. relayed: a server behind the API server answers, which may be away while the API
+        server is well.
         """
         patience = Patience(self.host, self._patience_s if self._answered and not relayed else 0, self._report)
         while True:
             try:
-                response = self._send(problem, call, **parameters)
-                content = self._content(problem, response, parameters.get("path"))
+                response = self._send(problem, call, **options)
+                content = self._content(problem, response, options.get("path"))
                 patience.answered()
                 return content
             except (DeployError, urllib3.exceptions.HTTPError) as error:
@@ -271,17 +262,17 @@ class Cluster:
         if not self._answered and path != _VERSION:
             self.version()
 
-    def _send(self, problem: str, call: Callable[..., Any], **parameters: Any) -> urllib3.HTTPResponse:
+    def _send(self, problem: str, call: Callable[..., Any], **options: Any) -> urllib3.HTTPResponse:
         """Send a request once and return the response with its body not read yet."""
         try:
-            response: urllib3.HTTPResponse = call(**parameters, serialize=False, _request_timeout=(_CONNECT_S, _READ_S))
+            response: urllib3.HTTPResponse = call(**options, serialize=False, _request_timeout=(_CONNECT_S, _READ_S))
         except client.ApiException as error:
             if not error.status:
                 raise unreachable(problem, self.host, error) from error
             body = (error.body or "").encode()
             self._answered |= _is_status(body)
             if error.status not in OVERLOADED:
-                self._recognise(parameters.get("path"))
+                self._recognise(options.get("path"))
             raise refused(problem, error.status, body) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise unreachable(problem, self.host, error) from error

@@ -1,4 +1,4 @@
-"""What a run is judged by: criteria, and the thresholds of plain load."""
+"""The criteria of a verdict, and the thresholds of plain load."""
 
 from __future__ import annotations
 

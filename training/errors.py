@@ -1,4 +1,4 @@
-"""What stops a training command. Each class carries the exit code of `python -m training`.
+"""The errors of the training commands. Each class carries the exit code of `python -m training`.
 
 TrainingError (1)
 ├── TrainSettingsError (2): a setting, flag or settings file that cannot be used
