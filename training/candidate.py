@@ -79,12 +79,13 @@ def measure(
     full: Readings,
     *,
     constructed: list[Example] | None = None,
+    base: Readings | None = None,
     precision: str = "int8",
 ) -> tuple[dict[str, Any], list[gate.Check]]:
     """Fit the reader settings of the artifact, write them into it, and return its figures and the gate's checks.
 
     name: in the store. full: the readings of the dev examples in full precision. constructed: unanswerable
-    questions to tune "no answer" on too.
+    questions to tune "no answer" on too. base: the readings of the base model, if it finds spans.
     """
     constructed = [] if constructed is None else constructed
     reader = artifact.load(served).reader()
@@ -99,12 +100,19 @@ def measure(
     }
     if constructed:
         metrics["constructed"] = evaluate(readings, fitted)
+    over_base = None
+    if base is not None:
+        base_fitted = fit(base, reader.settings)
+        metrics["base"] = {"precision": "float32", **evaluate(base, base_fitted)}
+        over_base = gain(predict(full, fitted), predict(base, base_fitted))
     checks = gate.checks(
         gate_settings,
         metrics["served"]["sources"],
-        metrics["calibration_error"].get("after"),
+        metrics["calibration_error"],
         _over_full_precision(own, full, fitted),
         _over_production(name, own, fitted),
+        over_base,
+        metrics["base"]["sources"] if base is not None else None,
     )
     return metrics, list(checks)
 

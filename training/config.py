@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from training.errors import TrainSettingsError
 
+LEAST_F1 = 40.0
+"""F1 in percent of a model that has learnt to find spans at all."""
+
 
 def _floors(value: Any) -> Any:
     """Read SOURCE=F1 words, as a command line has them; anything else is left to pydantic."""
@@ -27,8 +30,9 @@ class GateSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_f1: Annotated[dict[str, float], BeforeValidator(_floors)] = Field(
-        default={"*": 40.0},
-        description="least F1 in percent of the served model by source, as SOURCE=F1; * is all other sources",
+        default={},
+        description="least F1 in percent of the served model by source, as SOURCE=F1; * is all other sources; "
+        f"without any {LEAST_F1:g}, or what the base model has, if that is less",
     )
     min_served_ratio: float = Field(
         0.99, ge=0, description="least ratio of the F1 as served to the F1 in full precision (MLPerf's rule)"
@@ -38,8 +42,13 @@ class GateSettings(BaseModel):
     )
     max_f1_loss: float = Field(1.0, description="greatest loss of F1, in points, against the model in production")
 
-    def floor(self, source: str) -> float:
-        """Return the least F1 in percent that `min_f1` requires on a source; 0 if it names none."""
+    def floor(self, source: str, before: float | None = None) -> float:
+        """Return the least F1 in percent that is required on a source; 0 if `min_f1` names others only.
+
+        before: what the base model has there (None: there is none that finds spans).
+        """
+        if not self.min_f1:
+            return LEAST_F1 if before is None else min(LEAST_F1, before)
         return self.min_f1.get(source, self.min_f1.get("*", 0.0))
 
 

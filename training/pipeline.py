@@ -58,6 +58,10 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     tokenizer = TextTokenizer.from_file(base.folder / artifact.TOKENIZER)
     dev = _DevSet(dev_examples, tokenizer, reader_settings)
     soft = labels.load(settings.labels) if settings.labels else None
+    before = None
+    if process.is_main_process and base_models.finds_spans(base):
+        logger.info("measuring %s, the base model", base.name)
+        before = dev.read(base_models.load(base, settings))
     model, by_epoch = fine_tune(
         settings, base, tokenizer, train_examples, dev.measure, labels=soft, checkpoint=checkpoint
     )
@@ -75,7 +79,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     # If training uses constructed negatives, "no answer" is tuned on constructed dev examples too.
     constructed = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
     metrics, checks = candidate.measure(
-        served, settings.gate, settings.model_name, dev_examples, dev.readings, constructed=constructed
+        served, settings.gate, settings.model_name, dev_examples, dev.readings, constructed=constructed, base=before
     )
     metrics |= {"epochs": by_epoch, "gate": [str(check) for check in checks]}
     candidate.seal(served, metrics)
@@ -102,10 +106,13 @@ class _DevSet:
     settings: ReaderSettings
     readings: Readings = field(default_factory=list)
 
+    def read(self, model: PreTrainedModel) -> Readings:
+        """Return what a network says of the examples."""
+        return read(Reader(self.tokenizer, TorchEngine(model), self.settings), self.examples, progress=True)
+
     def measure(self, model: PreTrainedModel) -> dict[str, float]:
         """Return exact match and F1 in percent."""
-        reader = Reader(self.tokenizer, TorchEngine(model), self.settings)
-        self.readings = read(reader, self.examples, progress=True)
+        self.readings = self.read(model)
         return summary(prediction.scored for prediction in predict(self.readings, self.settings))
 
 

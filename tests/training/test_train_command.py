@@ -132,11 +132,11 @@ def test_a_killed_run_resumes_and_outlives_the_gate_and_a_store_that_cannot_be_w
     other = training_command(*words, "--seed", "3", home=home, check=False)
     assert other.returncode == 5, "other settings must not be mixed with this run's"
 
-    refused = training_command(*words, "--min-f1", "sample=40.5", home=home, check=False)
+    refused = training_command(*words, "--min-f1", "sample=100", home=home, check=False)
     assert refused.returncode == 7
     assert "resuming from checkpoint-" in refused.stderr
     assert "F1 on sample is " in refused.stderr
-    assert "at least 40.500 is asked" in refused.stderr
+    assert "at least 100.000 is asked" in refused.stderr
     assert refused.stdout == ""
     assert not list(home.glob("models/*/*"))
     assert any("too low" in line for line in json.loads((run / "served" / "metrics.json").read_text())["gate"])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 10
+RESAMPLES = 4000
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -35,6 +36,20 @@ def calibration_error(confidences: Floats, right: Flags) -> float:
     bins = reliability(confidences, right)
     differences = sum(abs(b["confidence"] - b["right"]) * b["total"] for b in bins)
     return float(differences / max(1, len(right)))
+
+
+def error_by_chance(bins: list[dict[str, float]], error: float) -> float:
+    """Return the calibration error that 2 % of the models exceed whose true one is `error`, on as many answers.
+
+    Few answers show more than the true error, whatever the model. bins: `reliability` of an observed model; the others
+    are it with its gaps shrunk to `error`, and answer at random (a parametric bootstrap).
+    """
+    confidence, right, totals = (np.array([b[name] for b in bins]) for name in ("confidence", "right", "total"))
+    gaps = confidence - right
+    observed = float(np.average(np.abs(gaps), weights=totals))
+    chances = np.clip(confidence - gaps * min(1.0, error / max(observed, 1e-9)), 0, 1)
+    resampled = np.random.default_rng(0).binomial(totals.astype(int), chances, size=(RESAMPLES, len(bins))) / totals
+    return float(np.quantile(np.average(np.abs(confidence - resampled), axis=1, weights=totals), 0.977))
 
 
 def reliability(confidences: Floats, right: Flags) -> list[dict[str, float]]:

@@ -52,12 +52,13 @@ class Prediction:
 class Gain:
     """The mean difference of two models' F1 on the same questions, in points.
 
-    standard_error: of the mean of the questions' differences. baseline_f1: the F1 of the second model.
+    standard_error: of the mean of the questions' differences. baseline_f1: of the second model. total: number of questions.
     """
 
     mean: float
     standard_error: float
     baseline_f1: float
+    total: int
 
 
 def read(reader: Reader, examples: list[Example], *, progress: bool = False) -> Readings:
@@ -105,7 +106,8 @@ def gain(candidate: list[Prediction], baseline: list[Prediction]) -> Gain:
     """Compare two models' predictions of the same examples, at least one."""
     f1, baseline_f1 = (100 * np.array([p.scored.f1 for p in predictions]) for predictions in (candidate, baseline))
     difference = f1 - baseline_f1
-    return Gain(float(difference.mean()), float(difference.std() / np.sqrt(len(difference))), float(baseline_f1.mean()))
+    error = float(difference.std() / np.sqrt(len(difference)))
+    return Gain(float(difference.mean()), error, float(baseline_f1.mean()), len(difference))
 
 
 def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
@@ -134,12 +136,13 @@ def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
 
 
 def _summarise(predictions: list[Prediction], unfitted: list[Prediction]) -> dict[str, Any]:
-    confidence = calibration.confidence(*_confidences(predictions))
-    confidence["unfitted_calibration_error"] = round(calibration.calibration_error(*_confidences(unfitted)), 4)
+    confidence = calibration.confidence(*confidences(predictions))
+    confidence["unfitted_calibration_error"] = round(calibration.calibration_error(*confidences(unfitted)), 4)
     return {"overall": summary(p.scored for p in predictions), "confidence": confidence}
 
 
-def _confidences(predictions: list[Prediction]) -> tuple[calibration.Floats, calibration.Flags]:
+def confidences(predictions: list[Prediction]) -> tuple[calibration.Floats, calibration.Flags]:
+    """Return the confidence of every prediction, and whether it is right, as `calibration` takes them."""
     return np.array([p.answer.confidence for p in predictions]), np.array([p.right for p in predictions])
 
 

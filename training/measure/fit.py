@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from training.measure import calibration
-from training.measure.evaluate import Prediction, Readings, predict
+from training.measure.evaluate import Readings, confidences, predict
 
 if TYPE_CHECKING:
     from bento_service.reading.reader import ReaderSettings
@@ -59,11 +59,11 @@ def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibra
     return losses
 
 
-def calibration_errors(readings: Readings, settings: ReaderSettings) -> dict[str, float]:
+def calibration_errors(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
     """Return the expected calibration error on the answerable questions "before" and "after" fitting; {} without any.
 
     "after" evaluates each half under the settings fitted to the other half, so that no question is evaluated under a
-    temperature that was fitted to it. Questions on the same context are in the same half.
+    temperature that was fitted to it. Questions on the same context are in the same half. bins: those of "after".
     """
     halves: tuple[Readings, Readings] = ([], [])
     for example, reading in readings:
@@ -73,18 +73,12 @@ def calibration_errors(readings: Readings, settings: ReaderSettings) -> dict[str
     if not any(halves):
         return {}
     fitted = [fit(half, settings) for half in halves]
+    before = [p for half in halves for p in predict(half, settings, allow_no_answer=False)]
+    after = [
+        p for half, other in zip(halves, fitted[::-1], strict=True) for p in predict(half, other, allow_no_answer=False)
+    ]
     return {
-        "before": _error([p for half in halves for p in predict(half, settings, allow_no_answer=False)]),
-        "after": _error(
-            [
-                p
-                for half, other in zip(halves, fitted[::-1], strict=True)
-                for p in predict(half, other, allow_no_answer=False)
-            ]
-        ),
+        "before": round(calibration.calibration_error(*confidences(before)), 4),
+        "after": round(calibration.calibration_error(*confidences(after)), 4),
+        "bins": calibration.reliability(*confidences(after)),
     }
-
-
-def _error(predictions: list[Prediction]) -> float:
-    confidences = np.array([p.answer.confidence for p in predictions])
-    return round(calibration.calibration_error(confidences, np.array([p.right for p in predictions])), 4)

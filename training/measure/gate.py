@@ -1,85 +1,155 @@
-"""The gate before the store: the checks that a candidate must pass, and by how much it misses them."""
+"""The gate before the store: the checks that a candidate must pass, and by how much it misses them.
+
+Every figure is judged with its own uncertainty: a candidate is refused only for what chance does not explain. The
+uncertainty is that of a model which keeps the bound exactly, so that it is known for a handful of questions too.
+"""
 
 from __future__ import annotations
 
+import logging
+import math
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.errors import GateError
+from training.measure.calibration import error_by_chance
 
 if TYPE_CHECKING:
     from training.config import GateSettings
     from training.measure.evaluate import Gain
 
+logger = logging.getLogger(__name__)
+
 CHANCE = 2.0
-"""Standard errors that a comparison of two models may be off by: chance alone makes more in 2 % of cases."""
+"""Standard errors that a figure may be off by: chance alone makes more in 2 % of cases."""
 SERVED_RATIO = "F1 as served over F1 in full precision"
 """The figure of the check on the served precision."""
+MORE = "measure on more questions (--dev-data, or a greater --dev-fraction)"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One figure against its bound; an F1 is in percent. chance: how far it may be off for want of questions."""
+    """One figure against its bound; an F1 is in percent.
+
+    chance: how far beyond the bound a model that keeps it may be seen for want of questions. questions: how many the
+    figure is of. remedy: what to do when it is missed.
+    """
 
     figure: str
     observed: float
     bound: float
     at_least: bool = True
     chance: float = 0.0
+    questions: int = 0
+    remedy: str = ""
+
+    @property
+    def distance(self) -> float:
+        """Distance to the bound; positive when the figure is on the wrong side."""
+        return self.bound - self.observed if self.at_least else self.observed - self.bound
 
     @property
     def missed_by(self) -> float:
-        """Distance to the bound, beyond chance; positive when the figure is on the wrong side."""
-        missed = self.bound - self.observed if self.at_least else self.observed - self.bound
-        return missed - self.chance
+        """Distance to the bound, beyond chance."""
+        return self.distance - self.chance
 
     @property
     def passed(self) -> bool:
-        """Whether the figure keeps the bound."""
+        """Whether the figure keeps the bound, or misses it by what may be chance."""
         return self.missed_by <= 0
+
+    @property
+    def deciding(self) -> int | None:
+        """About how many questions would tell whether a bound that is missed is missed by chance; None if kept.
+
+        Chance shrinks with the square root of their number.
+        """
+        if self.distance <= 0 or not self.passed:
+            return None
+        needed = self.questions * (self.chance / self.distance) ** 2
+        digits = max(0, len(str(math.ceil(needed))) - 2)
+        return math.ceil(needed / 10**digits) * 10**digits
 
     def __str__(self) -> str:
         bound, direction = ("at least", "low") if self.at_least else ("at most", "high")
         chance = f" (chance: {self.chance:.3f})" if self.chance else ""
-        verdict = "" if self.passed else f", {self.missed_by:.3f} too {direction}"
-        return f"{self.figure} is {self.observed:.3f}{chance}, {bound} {self.bound:.3f} is asked{verdict}"
+        stated = f"{self.figure} is {self.observed:.3f}{chance}, {bound} {self.bound:.3f} is asked"
+        if self.deciding is not None:
+            return f"{stated}; of {self.questions} questions that may be chance, some {self.deciding} would decide it"
+        return stated if self.passed else f"{stated}, {self.missed_by:.3f} too {direction}"
 
 
 def checks(
     settings: GateSettings,
     sources: dict[str, dict[str, float]],
-    calibration_error: float | None,
+    calibration: dict[str, Any],
     served: Gain | None,
     production: Gain | None,
+    base: Gain | None = None,
+    base_sources: dict[str, dict[str, float]] | None = None,
 ) -> Iterator[Check]:
     """Yield every check on a candidate.
 
-    sources: `metrics.summary` by source. calibration_error: on answerable questions that the temperature was not fitted
-    to; served: what is served against full precision, an answer forced (None for both: there are no such questions).
-    production: the candidate against the model in production (None: there is none).
+    sources: `metrics.summary` by source. calibration: `fit.calibration_errors` on answerable questions; served: what is
+    served against full precision, an answer forced (both empty: there are no such questions). production, base: the
+    candidate against the model in production, and against the base model, with its `sources` (None: there is none).
     """
     for source, figures in sources.items():
-        yield Check(f"F1 on {source}", figures["f1"], settings.floor(source))
+        before = None if base_sources is None else base_sources[source]["f1"]
+        yield _floor(source, figures, settings.floor(source, before))
     if served is not None:
-        baseline_f1 = max(served.baseline_f1, 1e-9)
-        ratio, chance = 1 + served.mean / baseline_f1, CHANCE * served.standard_error / baseline_f1
-        yield Check(SERVED_RATIO, ratio, settings.min_served_ratio, chance=chance)
-    if calibration_error is not None:
-        yield Check("expected calibration error", calibration_error, settings.max_calibration_error, at_least=False)
-    if production is not None:
-        chance = CHANCE * production.standard_error
-        yield Check(
-            "F1 lost against the model in production",
-            -production.mean,
-            settings.max_f1_loss,
-            at_least=False,
-            chance=chance,
-        )
+        yield _served(served, settings.min_served_ratio)
+    if "after" in calibration:
+        yield _calibration(calibration, settings.max_calibration_error)
+    for name, gain in (("base model", base), ("model in production", production)):
+        if gain is not None:
+            yield _loss(name, gain, settings.max_f1_loss)
+
+
+def _floor(source: str, figures: dict[str, float], floor: float) -> Check:
+    questions, share = int(figures["total"]), floor / 100
+    # The F1 of a question is 0 to 1: where its mean is `share`, its variance is at most share * (1 - share).
+    chance = 100 * CHANCE * math.sqrt(max(0.0, share * (1 - share)) / questions)
+    lower = shlex.quote(f"{source}={math.floor(figures['f1'])}")
+    remedy = f"train on more questions or for more --epochs, or ask for less: --min-f1 {lower}"
+    return Check(f"F1 on {source}", figures["f1"], floor, chance=chance, questions=questions, remedy=remedy)
+
+
+def _served(served: Gain, least: float) -> Check:
+    over = max(served.baseline_f1, 1e-9)
+    ratio, chance = 1 + served.mean / over, _chance(served, (least - 1) * over) / over
+    remedy = "--no-narrowing costs speed and keeps more (import: --precision float32), or ask for less: "
+    remedy += f"--min-served-ratio {math.floor(100 * ratio) / 100}"
+    return Check(SERVED_RATIO, ratio, least, chance=chance, questions=served.total, remedy=remedy)
+
+
+def _calibration(calibration: dict[str, Any], most: float) -> Check:
+    error, bins = calibration["after"], calibration["bins"]
+    chance = error_by_chance(bins, most) - most if error > most else 0.0
+    remedy = f"{MORE}, to which confidence is fitted, or allow more: "
+    remedy += f"--max-calibration-error {math.ceil(100 * error) / 100}"
+    questions = sum(b["total"] for b in bins)
+    return Check("expected calibration error", error, most, False, max(0.0, chance), questions, remedy)
+
+
+def _loss(name: str, gain: Gain, most: float) -> Check:
+    remedy = "train on more questions, with a lower --learning-rate or a greater --base-share, or allow more: "
+    remedy += f"--max-f1-loss {math.ceil(-gain.mean)}"
+    return Check(f"F1 lost against the {name}", -gain.mean, most, False, _chance(gain, -most), gain.total, remedy)
+
+
+def _chance(gain: Gain, bound: float) -> float:
+    """Return how far a mean difference of `bound` points may be missed by chance, on the questions of a gain."""
+    return CHANCE * math.sqrt(gain.standard_error**2 + (gain.mean - bound) ** 2 / gain.total)
 
 
 def judge(results: list[Check]) -> None:
-    """Raise GateError, which names every check that failed, unless all passed."""
-    failed = [str(check) for check in results if not check.passed]
+    """Warn of every check that is missed by what may be chance. Raises GateError, which names those that failed."""
+    for check in results:
+        if check.deciding is not None:
+            logger.warning("%s: %s", check, MORE)
+    failed = [f"{check} ({check.remedy})" for check in results if not check.passed]
     if failed:
         raise GateError(f"the model is not good enough to be stored: {'; '.join(failed)}")

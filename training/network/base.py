@@ -100,6 +100,19 @@ def sha256_of(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
+def finds_spans(base: BaseCheckpoint) -> bool:
+    """Return whether the base model has a trained span head, so that a fine-tuned one can be compared with it."""
+    from safetensors import safe_open
+
+    if base.name == PRETRAINED:
+        return True
+    for path in base.folder.glob("*.safetensors"):
+        with safe_open(path, "numpy") as tensors:
+            if any(name.startswith("qa_outputs.") for name in tensors.keys()):  # noqa: SIM118  # no mapping
+                return True
+    return False
+
+
 def load(base: BaseCheckpoint, settings: TrainSettings) -> PreTrainedModel:
     """Load the network with a span head, and freeze what the settings do not train."""
     from transformers import AutoConfig, AutoModelForQuestionAnswering

@@ -7,6 +7,7 @@ from training.measure.calibration import (
     calibration_error,
     confidence,
     coverage,
+    error_by_chance,
     log_losses,
     no_answer,
     roc_auc,
@@ -22,6 +23,15 @@ def test_calibration_error_weighs_the_gap_of_each_bin_by_its_answers():
     # (4 * 0.45 + 1 * 0.75) / 5 = 0.51.
     confidences = np.array([0.95, 0.95, 0.95, 0.95, 0.25])
     assert calibration_error(confidences, flags(1, 1, 0, 0, 1)) == pytest.approx(0.51)
+
+
+@pytest.mark.parametrize("total", [30, 300])
+def test_few_answers_show_more_than_the_true_error(total):
+    # Of answers at 0.5 in one bin: 0.1 off, and two standard errors of a share of 0.4, 2 * sqrt(0.24 / n), beside it.
+    bins = [{"confidence": 0.5, "right": 0.2, "total": total}]
+    assert error_by_chance(bins, 0.1) == pytest.approx(0.1 + 2 * (0.24 / total) ** 0.5, abs=0.02)
+    # Perfectly calibrated: beyond 2.28 standard errors, on either side.
+    assert error_by_chance(bins, 0.0) == pytest.approx(2.28 * (0.25 / total) ** 0.5, abs=0.02)
 
 
 def test_certain_and_right_is_no_error_and_in_the_last_bin():

@@ -44,7 +44,7 @@ def test_a_gain_is_the_mean_of_the_differences_with_its_standard_error():
     better = predict([reading(i, odds=3, gold=gold) for i, gold in enumerate(golds)], SETTINGS)
     worse = predict([reading(i, odds=1 / 3, gold=gold) for i, gold in enumerate(golds)], SETTINGS)
     # Differences of 100, 100, -100 and 100 points.
-    assert gain(better, worse) == Gain(mean=50, standard_error=7500**0.5 / 2, baseline_f1=25)
+    assert gain(better, worse) == Gain(mean=50, standard_error=7500**0.5 / 2, baseline_f1=25, total=4)
 
 
 def test_a_question_that_is_too_long_counts_as_unanswered(tiny_model):

@@ -29,6 +29,7 @@ def test_the_calibration_error_after_fitting_is_that_of_unseen_questions():
     # Odds of 3 ** 2 = 9 mean a confidence of 0.9 where 3 of 4 are right.
     assert errors["before"] == pytest.approx(0.15, abs=0.001)
     assert errors["after"] < 0.1
+    assert sum(b["total"] for b in errors["bins"]) == 320
 
 
 def test_the_threshold_parts_the_answerable_from_the_rest():

@@ -32,6 +32,14 @@ def test_a_folder_is_a_base_model_when_it_holds_weights_and_tokenizer(tiny_base,
         base.find(str(tmp_path))
 
 
+def test_only_a_base_with_a_span_head_finds_spans(tiny_base):
+    assert [base.finds_spans(base.find(name)) for name in ("pretrained", "minilm", str(tiny_base))] == [
+        True,
+        False,
+        True,
+    ]
+
+
 def test_word_embeddings_are_frozen_unless_asked_for(tiny_base):
     base_checkpoint = base.find(str(tiny_base))
     for train in (False, True):
