@@ -36,7 +36,7 @@ def add_command(
         type=Path,
         default=questions.SAMPLE,
         metavar="FILE",
-        help="Take the questions from these files in SQuAD JSON (default: the embedded sample).",
+        help="Take the questions from these sources, in any format of docs/data.md (default: the embedded sample).",
     )
     parser.add_argument(
         "--output",
@@ -102,7 +102,7 @@ def _run(options: argparse.Namespace) -> bool:
 
 
 def load_questions(options: argparse.Namespace) -> list[Question]:
-    """Return as many questions as `--questions` says. Raises OSError or ValueError."""
+    """Return as many questions as `--questions` says. Raises ValueError."""
     return questions.load(options.data, count=options.questions)
 
 

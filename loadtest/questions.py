@@ -1,4 +1,4 @@
-"""Loads questions from the embedded sample, or from any file in SQuAD JSON."""
+"""Loads questions from the embedded sample, or from any source that `training` reads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from training import data
+from training.data import Example
+from training.errors import DataError
 
 SAMPLE = tuple(sorted((Path(__file__).parent.parent / "training" / "sample").glob("*.json")))
 
@@ -25,24 +29,19 @@ class Question:
 
 
 def load(paths: Sequence[Path], *, count: int, seed: int = 3) -> list[Question]:
-    """Return `count` answerable questions at random, or all if there are fewer. Raises OSError or ValueError."""
-    questions = []
-    for path in paths:
-        try:
-            articles = json.loads(path.read_bytes())["data"]
-            questions += [
-                Question(row["question"], paragraph["context"])
-                for article in articles
-                for paragraph in article["paragraphs"]
-                for row in paragraph["qas"]
-                if row["answers"]
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is not SQuAD JSON: {type(error).__name__}: {error}") from error
+    """Return `count` answerable questions at random, or all if there are fewer. Raises ValueError."""
+    questions = [Question(example.question, example.context) for example in _examples(paths) if example.answers]
     if not questions:
         raise ValueError(f"no answerable question in {', '.join(map(str, paths))}")
     random.Random(seed).shuffle(questions)  # noqa: S311  # no secret
     return questions[:count]
+
+
+def _examples(paths: Sequence[Path]) -> list[Example]:
+    try:
+        return data.load(map(str, paths))
+    except DataError as error:
+        raise ValueError(str(error)) from error
 
 
 def of_length(questions: Sequence[Question], characters: int) -> Question:
@@ -57,7 +56,7 @@ LONG_CHARACTERS = 6_000
 
 
 def kinds(paths: Sequence[Path]) -> dict[str, list[dict[str, object]]]:
-    """Return the bodies of requests by kind: short, long and unanswerable. Raises OSError or ValueError.
+    """Return the bodies of requests by kind: short, long and unanswerable. Raises ValueError.
 
     A long context ends with the question's own context, so that the answer is in its last window.
     """
@@ -67,11 +66,8 @@ def kinds(paths: Sequence[Path]) -> dict[str, list[dict[str, object]]]:
         "short": [{"question": example.question, "context": example.context} for example in answerable],
         "long": [{"question": example.question, "context": f"{padding} {example.context}"} for example in answerable],
         "unanswerable": [
-            {"question": row["question"], "context": paragraph["context"], "allow_no_answer": True}
-            for path in paths
-            for article in json.loads(path.read_bytes())["data"]
-            for paragraph in article["paragraphs"]
-            for row in paragraph["qas"]
-            if not row["answers"]
+            {"question": example.question, "context": example.context, "allow_no_answer": True}
+            for example in _examples(paths)
+            if not example.answers
         ],
     }

@@ -1,4 +1,4 @@
-"""`python -m training`: train, import, evaluate, label, list, promote, prune, package, race, ship.
+"""`python -m training`: train, import, check, evaluate, label, list, promote, prune, package, race, ship.
 
 Only results go to stdout.
 """
@@ -50,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="command")
     _add_train(subparsers)
     _add_evaluate(subparsers)
+    _add_check(subparsers)
     _add_label(subparsers)
     _add_import(subparsers)
     _add_store(subparsers)
@@ -85,6 +86,20 @@ def _add_evaluate(subparsers: Subparsers) -> None:
     evaluate.add_argument("--answerable", action="store_true", help="leave out questions that have no answer")
     evaluate.add_argument("--full-precision", action="store_true", help="the checkpoint instead of what is served")
     evaluate.add_argument("--diagram", type=Path, metavar="PNG", help="draw the reliability diagram")
+
+
+def _add_check(subparsers: Subparsers) -> None:
+    check = subparsers.add_parser(
+        "check", help="what data sources hold, and what is wrong with them; exit code 3 for bad rows"
+    )
+    check.set_defaults(command=commands.check_data)
+    check.add_argument("data", nargs="+", metavar="DATA", help="sources, as for train")
+    check.add_argument("--dev-data", nargs="+", default=[], metavar="DATA", help="sources that are to be measured on")
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.add_argument("--base-model", default="pretrained", help="whose tokenizer is to read it (%(default)s)")
+    check.add_argument(
+        "--max-answer-length", type=_count, default=30, metavar="N", help="longest answer in tokens (%(default)s)"
+    )
 
 
 def _add_label(subparsers: Subparsers) -> None:

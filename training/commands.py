@@ -82,6 +82,24 @@ def evaluate_model(options: argparse.Namespace) -> None:
         diagram.draw(report["confidence"], options.diagram, title=f"{tag}, {precision}")
 
 
+def check_data(options: argparse.Namespace) -> None:
+    """Print what data sources hold, and what is wrong with them. Raises DataError when there are bad rows."""
+    from bento_service import artifact
+    from bento_service.reading.reader import ReaderSettings
+    from training.data import check
+    from training.network import base
+
+    tokenizer = base.find(options.base_model).folder / artifact.TOKENIZER
+    settings = ReaderSettings(max_answer_length=options.max_answer_length)
+    report = check.report(options.data, options.dev_data, tokenizer, settings)
+    print(json.dumps(report, indent=2, ensure_ascii=False) if options.json else "\n".join(check.lines(report)))
+    if report["bad_rows"] or report["unreadable"]:
+        raise DataError(
+            f"{report['bad_rows']} faults, {report['unreadable']} sources that can't be read; "
+            "`train --bad-rows skip` passes bad rows over, `--bad-rows repair` mends those that it can"
+        )
+
+
 def write_labels(options: argparse.Namespace) -> None:
     """Write the soft labels of a stored model."""
     from bento_service import artifact

@@ -60,7 +60,8 @@ class TrainSettings(BaseSettings):
     data: tuple[str, ...] = Field(
         ("sample:train",),
         min_length=1,
-        description="training sources: SQuAD JSON files, sample[:train|:dev], hub:NAME[:SPLIT]",
+        description="training sources: files in any format of docs/data.md, sample[:train|:dev], "
+        "hub:NAME[:CONFIG][:SPLIT]",
     )
     dev_data: tuple[str, ...] = Field(
         ("sample:dev",),
@@ -68,6 +69,11 @@ class TrainSettings(BaseSettings):
     )
     dev_fraction: float = Field(
         0.1, gt=0, lt=1, description="share of the articles that is held out if dev_data is empty"
+    )
+    bad_rows: Literal["refuse", "skip", "repair"] = Field(
+        "refuse",
+        description="what becomes of rows that `check` finds bad: refuse stops the run; skip passes them over; repair "
+        "mends those that it can, and passes over the rest",
     )
     max_examples: int | None = Field(
         None, gt=0, description="number of training questions, drawn by the seed; all by default"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bento_service import artifact
 from bento_service.reading.engines import TorchEngine
 from bento_service.reading.reader import Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
 from training import candidate, data, store
+from training.data import check, sources
 from training.errors import TrainSettingsError
 from training.export.graph import calibration_rows
 from training.measure import gate
@@ -46,9 +47,10 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     from accelerate import PartialState
 
     process = PartialState(cpu=not torch.cuda.is_available())
-    train_examples, dev_examples = load_examples(settings)
+    parts = load_examples(settings)
+    train_examples, dev_examples = parts.train, parts.dev
     base = base_models.find(settings.base_model)
-    origin = provenance(settings, base, train_examples, dev_examples)
+    origin = provenance(settings, base, train_examples, dev_examples) | parts.bad_rows
     if if_changed and (tag := candidate.unchanged_model(settings.model_name, origin)) is not None:
         return tag if process.is_main_process else None
     with process.main_process_first():
@@ -56,6 +58,9 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         checkpoint = prepare_folder(settings, data_sha256, overwrite=overwrite and process.is_main_process)
     reader_settings = _reader_settings(settings, base)
     tokenizer = TextTokenizer.from_file(base.folder / artifact.TOKENIZER)
+    if process.is_main_process:
+        for finding in check.findings(train_examples, dev_examples, base.folder / artifact.TOKENIZER, reader_settings):
+            logger.warning("%s", finding)
     dev = _DevSet(dev_examples, tokenizer, reader_settings)
     soft = labels.load(settings.labels) if settings.labels else None
     before = None
@@ -116,16 +121,33 @@ class _DevSet:
         return summary(prediction.scored for prediction in predict(self.readings, self.settings))
 
 
-def load_examples(settings: TrainSettings) -> tuple[list[Example], list[Example]]:
-    """Return (train, dev) examples: dev from its own sources, or held out of the training data by article.
+@dataclass(frozen=True)
+class Parts:
+    """The examples of a run, the constructed negatives among those for training. bad_rows: its part of a provenance."""
 
-    The constructed negatives are among the training examples.
+    train: list[Example]
+    dev: list[Example]
+    bad_rows: dict[str, Any]
+
+
+def load_examples(settings: TrainSettings) -> Parts:
+    """Load the examples of a run: dev from its own sources, or held out of the training data by article.
+
+    Raises DataError for bad rows, unless the settings pass them over.
     """
-    examples = data.load(settings.data)
+    loaded = [sources.load_all(settings.data, settings.bad_rows)]
+    examples = loaded[0].examples
     if settings.dev_data:
-        dev_examples = data.load(settings.dev_data)
+        loaded.append(sources.load_all(settings.dev_data, settings.bad_rows))
+        dev_examples = loaded[1].examples
     else:
         examples, dev_examples = data.hold_out(examples, settings.dev_fraction, settings.seed)
     examples = data.draw(examples, settings.max_examples, settings.seed)
     answerable = sum(bool(example.answers) for example in examples)
-    return examples + negatives.construct(examples, round(settings.negatives * answerable), settings.seed), dev_examples
+    counts = {
+        name: sum(getattr(part, name) for part in loaded)
+        for name in ("skipped", "repaired")
+        if any(getattr(part, name) for part in loaded)
+    }
+    constructed = negatives.construct(examples, round(settings.negatives * answerable), settings.seed)
+    return Parts(examples + constructed, dev_examples, {"bad_rows": counts} if counts else {})

@@ -12,6 +12,7 @@ import yaml
 
 from bento_service import artifact
 from tests.commands import ROOT, training_command
+from tests.training.data import files
 from training import data
 from training.prepare import labels
 
@@ -86,6 +87,34 @@ def test_negatives_are_constructed_and_soft_labels_are_learnt(tmp_path, tiny_set
     assert provenance["settings"]["labels"] == "labels.jsonl"
     assert provenance["settings"]["narrowing"] is False
     assert json.loads((served / "reader.json").read_text())["null_score_diff_threshold"] != 0
+
+
+def test_bad_rows_stop_a_run_unless_they_are_repaired_and_counted(tmp_path, tiny_settings):
+    questions = files.qas()
+    for qa in questions[:2]:
+        qa["answers"][0]["answer_start"] += 1
+    questions[1]["answers"][0]["text"] = "nowhere"
+    flags = [*tiny_settings, "--data", files.squad(tmp_path / "mine.json", questions), "--output-dir"]
+    refused = training_command("train", *flags, str(tmp_path / "run"), home=tmp_path, check=False)
+    assert refused.returncode == 3
+    assert "mine.json: data[0].paragraphs[0].qas[0] (id q0): answers[0].answer_start: 1 does not" in refused.stderr
+    assert not (tmp_path / "run").exists()
+    done = training_command("train", *flags, str(tmp_path / "run"), "--bad-rows", "repair", home=tmp_path)
+    assert "1 bad rows repaired, 1 passed over, of 3" in done.stderr
+    provenance = json.loads((tmp_path / "run" / "served" / "provenance.json").read_text())
+    assert provenance["bad_rows"] == {"skipped": 1, "repaired": 1}
+    assert provenance["data"]["questions"] == 2
+
+
+def test_check_reports_for_a_person_and_as_json_and_fails_on_bad_rows(tmp_path):
+    good = files.squad(tmp_path / "good.json")
+    assert "good.json (SQuAD JSON under `data`): 3 good" in training_command("check", good, home=tmp_path).stdout
+    bad = files.squad(tmp_path / "bad.json", [*files.qas(), files.qas()[0] | {"question": None}])
+    done = training_command("check", bad, "--dev-data", good, "--json", home=tmp_path, check=False)
+    assert done.returncode == 3
+    report = json.loads(done.stdout)
+    assert report["sources"][0]["bad_rows"][0]["place"] == "data[0].paragraphs[0].qas[3]"
+    assert any("leakage" in finding["what"] for finding in report["findings"])
 
 
 def test_a_finished_folder_is_refused_with_the_flag_that_allows_it(tiny_store, tiny_settings):

@@ -70,7 +70,7 @@ class Check:
             return None
         needed = self.questions * (self.chance / self.distance) ** 2
         digits = max(0, len(str(math.ceil(needed))) - 2)
-        return math.ceil(needed / 10**digits) * 10**digits
+        return math.ceil(needed / 10**digits) * int(10**digits)
 
     def __str__(self) -> str:
         bound, direction = ("at least", "low") if self.at_least else ("at most", "high")

@@ -1,0 +1,82 @@
+"""Examples: what is asked of which context, and where its answers stand; how they are drawn and held out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass
+
+from training.errors import DataError
+
+
+@dataclass(frozen=True)
+class GoldAnswer:
+    """An annotator's answer; `start` counts code points: context[start:start + len(text)] == text."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question with its context. No answers means that the context does not hold one."""
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[GoldAnswer, ...]
+    title: str
+    source: str
+
+
+def draw(examples: list[Example], count: int | None, seed: int) -> list[Example]:
+    """Return `count` examples drawn by the seed, in their order; all of them when there are no more, or for None."""
+    if count is None or count >= len(examples):
+        return examples
+    chosen = random.Random(seed).sample(range(len(examples)), count)  # noqa: S311  # no secret
+    return [examples[i] for i in sorted(chosen)]
+
+
+def hold_out(examples: list[Example], fraction: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """Split into (train, dev) by article, so that no article and no context is on both sides; neither side is empty.
+
+    An article is chosen by a hash of its name, not by its place: adding data leaves earlier choices as they are.
+    A source that is one article is split by paragraph, since else all or nothing of it would be held out.
+    Raises DataError when there is nothing to split.
+    """
+    titles: dict[str, set[str]] = {}
+    for example in examples:
+        titles.setdefault(example.source, set()).add(example.title)
+    groups = _groups(examples, titles)
+    draws = {group: _draw(group, seed) for group in groups}
+    if len(draws) < 2:
+        raise DataError("nothing can be held out of a single paragraph; name dev_data, or add paragraphs")
+    least, most = min(draws.values()), max(draws.values())
+    held_out = {group for group, draw in draws.items() if draw == least or (draw < fraction and draw != most)}
+    dev = [example for example, group in zip(examples, groups, strict=True) if group in held_out]
+    return [example for example, group in zip(examples, groups, strict=True) if group not in held_out], dev
+
+
+def _groups(examples: list[Example], titles: dict[str, set[str]]) -> list[tuple[str, str]]:
+    """Return the group of every example: its article, or that of the first example with the same context."""
+    of_context: dict[str, tuple[str, str]] = {}
+    return [
+        of_context.setdefault(e.context, (e.source, e.title if len(titles[e.source]) > 1 else e.context))
+        for e in examples
+    ]
+
+
+def _draw(group: tuple[str, str], seed: int) -> float:
+    """Return a number from 0 to 1 that depends on the group's name and the seed only."""
+    digest = hashlib.sha256("\0".join((str(seed), *group)).encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def fingerprint(examples: list[Example]) -> str:
+    """Return the sha256 of the examples' content, independent of file names and formats."""
+    digest = hashlib.sha256()
+    for e in examples:
+        row = [e.id, e.question, e.context, [[a.text, a.start] for a in e.answers]]
+        digest.update(json.dumps(row, ensure_ascii=True).encode() + b"\n")
+    return digest.hexdigest()
