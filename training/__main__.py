@@ -85,6 +85,19 @@ def _add_evaluate(subparsers: Subparsers) -> None:
     evaluate.add_argument("--data", nargs="+", default=["sample:dev"], help="sources, as for train (%(default)s)")
     evaluate.add_argument("--answerable", action="store_true", help="leave out questions that have no answer")
     evaluate.add_argument("--full-precision", action="store_true", help="the checkpoint instead of what is served")
+    evaluate.add_argument(
+        "--predictions",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="write the answers: a row a question to a .jsonl file, SQuAD's prediction file to a .json file",
+    )
+    evaluate.add_argument("--against", metavar="TAG", help="compare with this model, question by question")
+    evaluate.add_argument("--hardest", type=_count, metavar="N", help="write the N questions to label next")
+    evaluate.add_argument(
+        "--hardest-file", type=Path, default=Path("hardest.json"), metavar="FILE", help="to here (%(default)s)"
+    )
     evaluate.add_argument("--diagram", type=Path, metavar="PNG", help="draw the reliability diagram")
 
 

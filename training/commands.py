@@ -14,6 +14,8 @@ from training.errors import DataError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from bento_service.artifact import Artifact
+    from bento_service.reading.reader import Reader
     from bento_service.reading.tokenization import TextTokenizer
 
 
@@ -53,20 +55,16 @@ def train_model(options: argparse.Namespace) -> None:
 def evaluate_model(options: argparse.Namespace) -> None:
     """Evaluate a stored model: JSON on stdout, a table on stderr."""
     from bento_service import artifact
-    from bento_service.reading.engines import TorchEngine
-    from bento_service.reading.reader import Reader
     from training import data, store
     from training.measure import evaluate, slices
+    from training.measure import predictions as answers
 
     tag, folder = store.find(options.tag)
     examples = [e for e in data.load(options.data) if e.answers or not options.answerable]
     if not examples:
         raise DataError(f"no question is left of {' '.join(options.data)}; leave out --answerable")
     stored = artifact.load(folder)
-    reader = stored.reader()
-    if options.full_precision:
-        model, tokenizer = _checkpoint(tag)
-        reader = Reader(tokenizer, TorchEngine(model), stored.settings)
+    reader = _reader(tag, stored, full_precision=options.full_precision)
     readings = evaluate.read(reader, examples, progress=True)
     predictions = evaluate.predict(readings, reader.settings)
     report = evaluate.evaluate(readings, reader.settings) | {
@@ -74,12 +72,35 @@ def evaluate_model(options: argparse.Namespace) -> None:
         "misses": slices.misses(predictions),
     }
     print(evaluate.table(report), file=sys.stderr)
+    if options.against is not None:
+        other, folder = store.find(options.against)
+        against = _reader(other, artifact.load(folder), full_precision=options.full_precision)
+        theirs = evaluate.predict(evaluate.read(against, examples, progress=True), against.settings)
+        report["against"] = {"model": other, **answers.compare(predictions, theirs)}
+        print(answers.line(report["against"]), file=sys.stderr)
+    for path in options.predictions:
+        answers.write(path, predictions)
+    if options.hardest is not None:
+        text = json.dumps(answers.hardest(predictions, options.hardest), ensure_ascii=False, indent=1)
+        answers.write_text(options.hardest_file, f"{text}\n")
+        print(f"the questions to label next are in {options.hardest_file}", file=sys.stderr)
     precision = "float32" if options.full_precision else stored.metrics.get("served", {}).get("precision", "int8")
     print(json.dumps({"model": tag, "precision": precision, **report}, indent=2, ensure_ascii=False))
     if options.diagram is not None:
         from training.measure import diagram
 
         diagram.draw(report["confidence"], options.diagram, title=f"{tag}, {precision}")
+
+
+def _reader(tag: str, stored: Artifact, *, full_precision: bool) -> Reader:
+    """Return the reader of a stored model as it is served, or of its checkpoint."""
+    from bento_service.reading.engines import TorchEngine
+    from bento_service.reading.reader import Reader
+
+    if not full_precision:
+        return stored.reader()
+    model, tokenizer = _checkpoint(tag)
+    return Reader(tokenizer, TorchEngine(model), stored.settings)
 
 
 def check_data(options: argparse.Namespace) -> None:

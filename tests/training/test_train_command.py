@@ -61,6 +61,19 @@ def test_evaluate_prints_json_on_stdout_and_a_table_on_stderr_and_draws(tiny_sto
     assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
+def test_evaluate_writes_predictions_and_the_hardest_and_compares(tiny_store, tiny_model, tmp_path):
+    files = [tmp_path / "rows.jsonl", tmp_path / "squad.json"]
+    flags = ["--predictions", *map(str, files), "--hardest", "5", "--hardest-file", str(tmp_path / "next.json")]
+    done = training_command("evaluate", "--against", f"extractive-qa:{tiny_model.name}", *flags, home=tiny_store)
+    report = json.loads(done.stdout)
+    assert report["against"]["f1"] == 0
+    assert not report["against"]["significant"]
+    rows = [json.loads(line) for line in files[0].read_text().splitlines()]
+    assert len(rows) == len(json.loads(files[1].read_text())) == report["overall"]["total"]
+    assert round(100 * sum(row["f1"] for row in rows) / len(rows), 3) == report["overall"]["f1"]
+    assert len(data.load([str(tmp_path / "next.json")])) == 5
+
+
 def test_evaluate_agrees_with_what_train_measured(tiny_store, tiny_model):
     metrics = json.loads((tiny_model / "metrics.json").read_text())
     for flags, measured in (([], "served"), (["--full-precision"], "full_precision")):

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 BATCH = 32
 """Questions handed to the reader at once."""
 
+CHANCE = 2.0
+"""Standard errors that a figure may be off by: chance alone makes more in 2 % of cases."""
 RIGHT = 0.5
 """An answer is right from this F1 on: what `confidence` is the probability of."""
 
@@ -52,13 +54,17 @@ class Prediction:
 class Gain:
     """The mean difference of two models' F1 on the same questions, in points.
 
-    standard_error: of the mean of the questions' differences. baseline_f1: of the second model. total: number of questions.
+    standard_error: of the mean of the questions' differences. baseline_f1: of the second model. total: questions.
     """
 
     mean: float
     standard_error: float
     baseline_f1: float
     total: int
+
+    def chance(self, bound: float) -> float:
+        """Return how far the mean may be from a true one of `bound` points by chance alone."""
+        return CHANCE * float(np.sqrt(self.standard_error**2 + (self.mean - bound) ** 2 / self.total))
 
 
 def read(reader: Reader, examples: list[Example], *, progress: bool = False) -> Readings:

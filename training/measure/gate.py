@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.errors import GateError
 from training.measure.calibration import error_by_chance
+from training.measure.evaluate import CHANCE
 
 if TYPE_CHECKING:
     from training.config import GateSettings
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHANCE = 2.0
-"""Standard errors that a figure may be off by: chance alone makes more in 2 % of cases."""
 SERVED_RATIO = "F1 as served over F1 in full precision"
 """The figure of the check on the served precision."""
 MORE = "measure on more questions (--dev-data, or a greater --dev-fraction)"
@@ -70,7 +69,8 @@ class Check:
             return None
         needed = self.questions * (self.chance / self.distance) ** 2
         digits = max(0, len(str(math.ceil(needed))) - 2)
-        return math.ceil(needed / 10**digits) * int(10**digits)
+        unit: int = 10**digits
+        return math.ceil(needed / unit) * unit
 
     def __str__(self) -> str:
         bound, direction = ("at least", "low") if self.at_least else ("at most", "high")
@@ -119,7 +119,7 @@ def _floor(source: str, figures: dict[str, float], floor: float) -> Check:
 
 def _served(served: Gain, least: float) -> Check:
     over = max(served.baseline_f1, 1e-9)
-    ratio, chance = 1 + served.mean / over, _chance(served, (least - 1) * over) / over
+    ratio, chance = 1 + served.mean / over, served.chance((least - 1) * over) / over
     remedy = "--no-narrowing costs speed and keeps more (import: --precision float32), or ask for less: "
     remedy += f"--min-served-ratio {math.floor(100 * ratio) / 100}"
     return Check(SERVED_RATIO, ratio, least, chance=chance, questions=served.total, remedy=remedy)
@@ -137,12 +137,7 @@ def _calibration(calibration: dict[str, Any], most: float) -> Check:
 def _loss(name: str, gain: Gain, most: float) -> Check:
     remedy = "train on more questions, with a lower --learning-rate or a greater --base-share, or allow more: "
     remedy += f"--max-f1-loss {math.ceil(-gain.mean)}"
-    return Check(f"F1 lost against the {name}", -gain.mean, most, False, _chance(gain, -most), gain.total, remedy)
-
-
-def _chance(gain: Gain, bound: float) -> float:
-    """Return how far a mean difference of `bound` points may be missed by chance, on the questions of a gain."""
-    return CHANCE * math.sqrt(gain.standard_error**2 + (gain.mean - bound) ** 2 / gain.total)
+    return Check(f"F1 lost against the {name}", -gain.mean, most, False, gain.chance(-most), gain.total, remedy)
 
 
 def judge(results: list[Check]) -> None:
