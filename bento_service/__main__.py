@@ -1,4 +1,4 @@
-"""`python -m bento_service`: what a container runs. Serves a Bento as one process, or verifies it.
+"""`python -m bento_service`: what a container runs. Serves a Bento as one process, verifies it, or answers a file.
 
 `bentoml serve` is two processes: one that loads the service to supervise it, and a worker that loads it again. In a
 container nobody replaces a worker that died, so all that the first one adds is memory and a later first answer; a
@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +24,8 @@ from bento_service import pipes
 from bento_service.errors import ServiceError
 
 EPILOG = """environment: BENTO_PATH, BENTOML_HOST and BENTOML_PORT are the defaults of the flags, and the variables of
-the service apply. exit codes: 0 stopped or verified, 1 failure, 2 usage, 3 the service did not start"""
+the service apply. exit codes: 0 stopped or verified, 1 failure, 2 usage, 3 the service did not start,
+130 interrupted"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         options.command(options)
     except BrokenPipeError:
         raise  # nobody reads the output any more
+    except KeyboardInterrupt:
+        print("interrupted; start the same command again to go on", file=sys.stderr)
+        return 130
     except (BentoMLException, ServiceError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -52,7 +57,44 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check every file of the model, answer a question, print its figures")
     verify.set_defaults(command=_verify)
     verify.add_argument("--report", type=Path, metavar="FILE", help="write the JSON here too")
+    _add_answer(commands)
     return parser
+
+
+def _add_answer(commands: Any) -> None:
+    answer = commands.add_parser(
+        "answer", help="answer a file of questions; the same command goes on after an interruption"
+    )
+    answer.set_defaults(command=_answer)
+    answer.add_argument(
+        "file", type=Path, metavar="FILE", help="JSON lines, CSV or Parquet with the columns question and context"
+    )
+    answer.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="the same rows with answers, in the name's format"
+    )
+    answer.add_argument("--model", default="extractive-qa:latest", metavar="TAG", help="stored model [%(default)s]")
+    answer.add_argument("--url", help="let the service at this address answer, instead of this machine")
+    answer.add_argument(
+        "--in-flight", type=_count, default=16, metavar="N", help="requests that it gets at once [%(default)s]"
+    )
+    answer.add_argument(
+        "--bad-rows",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="what becomes of rows that can't be answered: refuse stops before the first answer; skip names them, and "
+        "writes them with an `error` in place of an answer [%(default)s]",
+    )
+    answer.add_argument("--allow-no-answer", action="store_true", help='let an answer be "" where there is none')
+    answer.add_argument("--max-answer-length", type=_count, metavar="N", help="longest answer in tokens")
+    answer.add_argument("--prefix", default="", help="begin the names of the added columns with this")
+    answer.add_argument("--overwrite", action="store_true", help="replace the output")
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -82,6 +124,24 @@ def _resolve(bento: str) -> tuple[str | None, Any]:
 
     service: Any = load(bento)
     return None if service.bento is None else str(service.bento.tag), service.inner.model.resolve()
+
+
+def _answer(options: argparse.Namespace) -> None:
+    from bento_service.bulk import engines, run
+    from bento_service.bulk.tables import Table
+    from bento_service.model_store import ServedModel, load_reader
+
+    given = {"allow_no_answer": options.allow_no_answer or None, "max_answer_length": options.max_answer_length}
+    asked = {name: value for name, value in given.items() if value is not None}
+    table, skip = Table(options.file), options.bad_rows == "skip"
+    if options.url is not None:
+        by, answerer = options.url, partial(engines.remote, options.url, in_flight=options.in_flight)
+    else:
+        answerer = partial(engines.local, load_reader(options.model))
+        stored = ServedModel(options.model).stored
+        by = options.model if stored is None else str(stored.tag)
+    task = run.Task(table, options.output, by, asked, skip=skip, prefix=options.prefix)
+    run.run(task, answerer, overwrite=options.overwrite)
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -13,6 +13,8 @@
     ├── UnsupportedMediaType (415)
     ├── TooManyRequests (429)
     ├── TooSlow (504)
+    ├── UnusableRows: a file of questions that can't be answered as it is
+    ├── RemoteError: a service at another address that does not answer
     ├── ServiceSettingsError: an environment variable with an unusable value
     └── ArtifactError: a stored model that is missing, incomplete or changed
 
@@ -131,6 +133,18 @@ class TooSlow(ServiceError):
 
     status = 504
     error = "too_slow"
+
+
+class UnusableRows(ServiceError):
+    """A file of questions can't be read, written, or answered as it is."""
+
+    error = "unusable_rows"
+
+
+class RemoteError(ServiceError):
+    """A service at another address does not answer."""
+
+    error = "remote_error"
 
 
 class ServiceSettingsError(ServiceError):

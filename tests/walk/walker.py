@@ -52,10 +52,11 @@ class Walk:
         return self.folder / "the home"
 
     def begin(self) -> None:
-        """Clone HEAD, and write what a reader brings along: some 200 questions of their own."""
+        """Clone HEAD, and write what a reader brings along: some 200 questions of their own, and a few to answer."""
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(self.clone)], check=True)
         self.home.mkdir()
         _own_questions(self.clone / "training/sample/train.json", self.clone / "mine.json")
+        (self.clone / "questions.jsonl").write_text('{"question": "Who?", "context": "Ada wrote it."}\n' * 3)
 
     def keep(self) -> None:
         """Keep the state after `make serve`, for `as_after_serve`; files that are written anew do not change in it."""

@@ -1,0 +1,142 @@
+"""What answers many questions: this process, on all its cores, or a service at an address. Answers keep the order."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bento_service.errors import QuestionTooLong, RemoteError
+from bento_service.schema import AnswerRequest
+
+if TYPE_CHECKING:
+    import httpx
+
+    from bento_service.reading.reader import Answer, Prepared, Reader
+
+BATCH = 16
+"""Questions that are tokenised at once."""
+AHEAD = 4
+"""Batches that are handed to the engine before the answers of the first are taken: it never waits for this thread."""
+ATTEMPTS = 8
+"""Times that a request is sent while the service does not answer it, with pauses from 1 s on that double."""
+TIMEOUT_S = 120.0
+BUSY, PASSING = 429, (502, 503, 504)
+"""Statuses: too much at once, and a service that will answer again."""
+
+Result = dict[str, Any]
+"""answer, confidence, start_pos and end_pos; or `error`, why there is none."""
+Item = TypeVar("Item")
+Pending = TypeVar("Pending")
+
+
+def in_order(
+    items: Iterator[Item], submit: Callable[[Item], Pending], take: Callable[[Pending], Any], ahead: int
+) -> Iterator[Any]:
+    """Submit items, at most `ahead` at once, and yield what is taken of each in their order."""
+    pending: deque[Pending] = deque(map(submit, islice(items, ahead)))
+    while pending:
+        yield take(pending.popleft())
+        pending.extend(map(submit, islice(items, 1)))
+
+
+def local(reader: Reader, requests: Iterable[AnswerRequest | None]) -> Iterator[Result | None]:
+    """Answer on this machine. None, which stands for a bad row, has no answer."""
+    iterator = iter(requests)
+    batches = iter(lambda: list(islice(iterator, BATCH)), [])
+
+    def submit(batch: Sequence[AnswerRequest | None]) -> list[tuple[AnswerRequest | None, Any]]:
+        return [(request, _submit(reader, request)) for request in batch]
+
+    def take(batch: list[tuple[AnswerRequest | None, Any]]) -> list[Result | None]:
+        return [_take(reader, request, pending) for request, pending in batch]
+
+    for results in in_order(batches, submit, take, AHEAD):
+        yield from results
+
+
+def _submit(reader: Reader, request: AnswerRequest | None) -> tuple[Prepared, Future[Any]] | Result | None:
+    if request is None:
+        return None
+    try:
+        prepared = reader.prepare(request.to_queries())
+    except QuestionTooLong as error:
+        return {"error": f"{error.error}: {error}"}
+    return prepared, reader.submit(prepared)
+
+
+def _take(reader: Reader, request: AnswerRequest | None, pending: Any) -> Result | None:
+    if request is None or isinstance(pending, dict):
+        return pending if request is not None else None
+    prepared, logits = pending
+    return _result(request, reader.postprocess(prepared, logits.result()))
+
+
+def _result(request: AnswerRequest, answers: list[list[Answer]]) -> Result:
+    return request.respond(answers).model_dump(exclude_none=True)
+
+
+def remote(url: str, requests: Iterable[AnswerRequest | None], in_flight: int) -> Iterator[Result | None]:
+    """Have the service at `url` answer, with at most `in_flight` requests at once. Raises RemoteError."""
+    import httpx
+
+    # A connection that is kept pins what comes over it to one pod: new pods would stay idle.
+    limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=0)
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S, limits=limits) as client, ThreadPoolExecutor(in_flight) as pool:
+        try:
+            yield from in_order(
+                iter(requests),
+                lambda request: pool.submit(_ask, client, request),
+                lambda future: future.result(),
+                in_flight,
+            )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _ask(client: httpx.Client, request: AnswerRequest | None) -> Result | None:
+    """Send one request until it is answered: as often as the service says that it is busy."""
+    import httpx
+
+    if request is None:
+        return None
+    attempts = 0
+    while True:
+        try:
+            response = client.post("/answer", json=request.model_dump(exclude_unset=True))
+        except httpx.TransportError as error:
+            reason = type(error).__name__
+        else:
+            if response.status_code == BUSY:
+                time.sleep(_retry_after(response))
+                continue
+            if response.status_code not in PASSING:
+                return _read(response)
+            reason = f"status {response.status_code}"
+        attempts += 1
+        if attempts == ATTEMPTS:
+            raise RemoteError(f"{client.base_url} did not answer {ATTEMPTS} times ({reason}); start the command again")
+        time.sleep(min(30.0, 2.0 ** (attempts - 1)))
+
+
+def _retry_after(response: httpx.Response) -> float:
+    value = response.headers.get("Retry-After", "1")
+    return float(value) if value.isdigit() else 1.0
+
+
+def _read(response: httpx.Response) -> Result:
+    """Return an answer, or why the service refuses to give one."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if response.status_code == 200 and isinstance(body, dict) and "answer" in body:
+        return body
+    if isinstance(body, dict) and {"error", "detail"} <= body.keys() and response.status_code in (400, 413, 422):
+        return {"error": f"{body['error']}: {body['detail']}"}
+    raise RemoteError(
+        f"{response.url} answered with status {response.status_code}, which is no answer; is it the service?"
+    )

@@ -1,0 +1,166 @@
+"""Files of rows, read and written one row after the other: JSON lines, CSV and, with pyarrow, Parquet."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from bento_service.errors import UnusableRows
+
+JSONL, CSV, PARQUET = "JSON lines", "CSV", "Parquet"
+SUFFIXES = {".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".parquet": PARQUET}
+DELIMITERS = ",;\t"
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_ROWS = 256
+"""Rows of a Parquet file that are in memory at once."""
+
+Row = dict[str, Any] | None
+"""None stands for a line that is no row."""
+
+
+class Table:
+    """A file of rows. Its format shows in its content. Raises UnusableRows when it is none that can be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._packed = _starts(path, 2) == b"\x1f\x8b"
+        head = self._head()
+        self._encoding = next((_MARKS[mark] for mark in _MARKS if head.startswith(mark)), "utf-8")
+        self.format = PARQUET if head.startswith(b"PAR1") else self._text_format(head)
+
+    def _head(self) -> bytes:
+        try:
+            with self._open_bytes() as stream:
+                return stream.read(1 << 16)
+        except (OSError, EOFError) as error:
+            raise UnusableRows(f"{self.path}: {getattr(error, 'strerror', None) or 'cannot be unpacked'}") from error
+
+    def _text_format(self, head: bytes) -> str:
+        text = codecs.getincrementaldecoder(self._encoding)("replace").decode(head).lstrip("\ufeff \t\r\n")
+        if text.startswith("["):
+            raise UnusableRows(f"{self.path} is one JSON list; write one object a line")
+        if text.startswith("{"):
+            return JSONL
+        self._delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+        names = next(csv.reader([text.partition("\n")[0]], delimiter=self._delimiter), [])
+        if not {"question", "context"} <= {name.strip() for name in names}:
+            raise UnusableRows(
+                f"{self.path} is neither JSON lines, nor Parquet, nor CSV whose first line names question and context"
+            )
+        return CSV
+
+    def _open_bytes(self) -> IO[bytes]:
+        return gzip.open(self.path, "rb") if self._packed else self.path.open("rb")  # type: ignore[return-value]  # reads bytes too
+
+    def rows(self) -> Iterator[tuple[str, Row]]:
+        """Yield every row with its place, in order. Raises UnusableRows."""
+        try:
+            if self.format == PARQUET:
+                yield from self._parquet()
+                return
+            # A line of JSON may hold any other line separator, and a quoted cell of CSV every one.
+            newline = "\n" if self.format == JSONL else ""
+            with self._open_bytes() as stream, io.TextIOWrapper(stream, self._encoding, newline=newline) as lines:
+                yield from _json_rows(lines) if self.format == JSONL else self._csv_rows(lines)
+        except UnicodeDecodeError:
+            raise UnusableRows(f"{self.path} is not {self._encoding.upper()}; save it as UTF-8") from None
+        except (OSError, EOFError) as error:
+            raise UnusableRows(f"{self.path} cannot be read: {type(error).__name__}") from error
+        except csv.Error as error:
+            raise UnusableRows(f"{self.path} cannot be read as CSV: {error}; quote texts that hold quotes") from error
+
+    def _csv_rows(self, lines: Iterable[str]) -> Iterator[tuple[str, Row]]:
+        csv.field_size_limit(sys.maxsize)  # a context may be long
+        reader = csv.DictReader(lines, delimiter=self._delimiter, strict=True)
+        for number, row in enumerate(reader, start=1):
+            whole = None not in row and None not in row.values()
+            yield f"row {number}", {name.strip(): value for name, value in row.items()} if whole else None
+
+    def _parquet(self) -> Iterator[tuple[str, Row]]:
+        parquet = import_parquet()
+        try:
+            with self.path.open("rb") as stream:
+                number = 0
+                for batch in parquet.ParquetFile(stream).iter_batches(batch_size=_ROWS):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield f"row {number}", row
+        except ValueError as error:  # of pyarrow, too
+            raise UnusableRows(f"{self.path} cannot be read as Parquet: {type(error).__name__}") from error
+
+
+def _starts(path: Path, count: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise UnusableRows(f"{path}: {error.strerror or error}") from error
+
+
+def _json_rows(lines: Iterable[str]) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            yield f"line {number}", row if isinstance(row, dict) else None
+
+
+def import_parquet() -> Any:
+    """Return pyarrow's module for Parquet. Raises UnusableRows where it is not installed."""
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UnusableRows("Parquet needs pyarrow: `pip install pyarrow`, or use JSON lines or CSV") from error
+    return parquet
+
+
+def write(path: Path, form: str, names: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows in a format. names: all their fields, in order."""
+    if form == PARQUET:
+        _write_parquet(path, names, rows)
+        return
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        if form == JSONL:
+            stream.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+            return
+        writer = csv.DictWriter(stream, names)
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else value
+
+
+def _write_parquet(path: Path, names: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    parquet = import_parquet()
+    import pyarrow
+
+    writer: Any = None
+    batch: list[dict[str, Any]] = []
+
+    def flush() -> None:
+        nonlocal writer
+        columns = {name: [row.get(name) for row in batch] for name in names}
+        table = pyarrow.table(columns) if writer is None else pyarrow.table(columns, schema=writer.schema)
+        writer = writer or parquet.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+        batch.clear()
+
+    for row in rows:
+        batch.append(row)
+        if len(batch) >= 10_000:
+            flush()
+    if batch or writer is None:
+        flush()
+    if writer is not None:
+        writer.close()
