@@ -103,7 +103,8 @@ def measure(
     over_base = None
     if base is not None:
         base_fitted = fit(base, reader.settings)
-        metrics["base"] = {"precision": "float32", **evaluate(base, base_fitted)}
+        errors = calibration_errors(base, reader.settings)
+        metrics["base"] = {"precision": "float32", "calibration_error": errors, **evaluate(base, base_fitted)}
         over_base = gain(predict(full, fitted), predict(base, base_fitted))
     checks = gate.checks(
         gate_settings,
@@ -112,7 +113,7 @@ def measure(
         _over_full_precision(own, full, fitted),
         _over_production(name, own, fitted),
         over_base,
-        metrics["base"]["sources"] if base is not None else None,
+        metrics.get("base"),
     )
     return metrics, list(checks)
 

@@ -13,6 +13,8 @@ from training.errors import TrainSettingsError
 
 LEAST_F1 = 40.0
 """F1 in percent of a model that has learnt to find spans at all."""
+MOST_CALIBRATION_ERROR = 0.15
+"""Expected calibration error of a confidence that still says something."""
 
 
 def _floors(value: Any) -> Any:
@@ -37,8 +39,12 @@ class GateSettings(BaseModel):
     min_served_ratio: float = Field(
         0.99, ge=0, description="least ratio of the F1 as served to the F1 in full precision (MLPerf's rule)"
     )
-    max_calibration_error: float = Field(
-        0.15, ge=0, le=1, description="greatest expected calibration error on answerable questions"
+    max_calibration_error: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="greatest expected calibration error on answerable questions; "
+        f"by default {MOST_CALIBRATION_ERROR:g}, or what the base model has, if that is more",
     )
     max_f1_loss: float = Field(1.0, description="greatest loss of F1, in points, against the model in production")
 
@@ -50,6 +56,12 @@ class GateSettings(BaseModel):
         if not self.min_f1:
             return LEAST_F1 if before is None else min(LEAST_F1, before)
         return self.min_f1.get(source, self.min_f1.get("*", 0.0))
+
+    def calibration_bound(self, before: float | None = None) -> float:
+        """Return the greatest expected calibration error. before: what the base model has (None: as for `floor`)."""
+        if self.max_calibration_error is not None:
+            return self.max_calibration_error
+        return max(MOST_CALIBRATION_ERROR, 0.0 if before is None else before)
 
 
 class TrainSettings(BaseSettings):

@@ -88,21 +88,23 @@ def checks(
     served: Gain | None,
     production: Gain | None,
     base: Gain | None = None,
-    base_sources: dict[str, dict[str, float]] | None = None,
+    before: dict[str, Any] | None = None,
 ) -> Iterator[Check]:
     """Yield every check on a candidate.
 
     sources: `metrics.summary` by source. calibration: `fit.calibration_errors` on answerable questions; served: what is
     served against full precision, an answer forced (both empty: there are no such questions). production, base: the
-    candidate against the model in production, and against the base model, with its `sources` (None: there is none).
+    candidate against the model in production, and against the base model (None: there is none); before: `sources` and
+    `calibration_error` of the base model.
     """
     for source, figures in sources.items():
-        before = None if base_sources is None else base_sources[source]["f1"]
-        yield _floor(source, figures, settings.floor(source, before))
+        base_f1 = None if before is None else before["sources"][source]["f1"]
+        yield _floor(source, figures, settings.floor(source, base_f1))
     if served is not None:
         yield _served(served, settings.min_served_ratio)
     if "after" in calibration:
-        yield _calibration(calibration, settings.max_calibration_error)
+        base_error = None if before is None else before["calibration_error"].get("after")
+        yield _calibration(calibration, settings.calibration_bound(base_error))
     for name, gain in (("base model", base), ("model in production", production)):
         if gain is not None:
             yield _loss(name, gain, settings.max_f1_loss)

@@ -13,13 +13,24 @@ def summaries(f1_by_source, total):
     return {name: {"f1": f1, "total": total} for name, f1 in f1_by_source.items()}
 
 
-def checks_of(error=0.05, served=None, production=None, base=None, sources=None, before=None, total=MANY, **settings):
+def checks_of(
+    error=0.05,
+    served=None,
+    production=None,
+    base=None,
+    sources=None,
+    before=None,
+    base_error=0.05,
+    total=MANY,
+    **settings,
+):
     # One bin: its gap is the calibration error.
     bins = [] if error is None else [{"confidence": 0.75, "right": 0.75 - error, "total": total}]
     calibration = {} if error is None else {"after": error, "bins": bins}
     figures = summaries(sources or {"s": 80.0}, total)
-    base_sources = None if before is None else summaries(before, total)
-    return list(checks(GateSettings(**settings), figures, calibration, served, production, base, base_sources))
+    if before is not None:
+        before = {"sources": summaries(before, total), "calibration_error": {"after": base_error}}
+    return list(checks(GateSettings(**settings), figures, calibration, served, production, base, before))
 
 
 def gain(mean, standard_error=0.0, total=MANY):
@@ -48,6 +59,13 @@ def test_a_source_that_has_no_floor_needs_40_or_what_the_base_model_has_there():
     assert failed(checks_of(sources={"s": 31.0}, before={"s": 32.0})) == ["F1 on s"]
     assert failed(checks_of(sources={"s": 39.0}, before={"s": 60.0})) == ["F1 on s"]
     assert failed(checks_of(sources={"s": 31.0}, before={"s": 30.0}, min_f1={"*": 40})) == ["F1 on s"]
+
+
+def test_confidence_need_not_be_truer_than_the_base_models_unless_that_is_asked_for():
+    found = {"error": 0.3, "before": {"s": 80.0}}
+    assert failed(checks_of(**found, base_error=0.3)) == []
+    assert failed(checks_of(**found, base_error=0.25)) == ["expected calibration error"]
+    assert failed(checks_of(**found, base_error=0.3, max_calibration_error=0.15)) == ["expected calibration error"]
 
 
 def test_a_model_that_training_made_worse_is_refused():
