@@ -55,7 +55,7 @@ def findings(
         ("dev questions are on a paragraph of the training part (leakage)", [e for e in dev if e.context in learnt]),
     ]
     return [
-        Finding(what, len(found), tuple(name for e in found[:NAMED] if (name := plain_id(e.id)) is not None))
+        Finding(what, len(found), tuple(filter(plain_id, dict.fromkeys(e.id for e in found)))[:NAMED])
         for what, found in [*held, *_Read(tokenizer, settings).unreadable(examples)]
         if found
     ]
