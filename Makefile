@@ -122,6 +122,14 @@ walk: .venv/.dev ## type the commands of the pages in a fresh clone, with a new 
 image-test: .venv/.dev ## build the image without Docker and ask it questions; as root, with the tools that it names
 	$(BIN)/python -m pytest -m image tests/image
 
+# What npm brings; without npm, the tests that need it skip.
+tests/node/node_modules/.installed: tests/node/package-lock.json
+	@if command -v npm > /dev/null; then npm ci --prefix tests/node --silent --no-audit --no-fund && touch $@; else echo "npm is not found: no accessibility audit" >&2; fi
+
+.PHONY: page-test
+page-test: .venv/.dev tests/node/node_modules/.installed ## ask on the page in a real Chromium, and audit it; with chromium, chromedriver and npm
+	$(BIN)/python -m pytest -m page tests/page
+
 .PHONY: jenkins-test
 jenkins-test: .venv/.dev ## lint Jenkinsfile and walk through it; with groovy and npx
 	$(BIN)/python -m pytest -m jenkins tests/jenkins

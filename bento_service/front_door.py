@@ -37,7 +37,7 @@ class FrontDoor:
     def _error(self, scope: Scope) -> errors.ServiceError | None:
         path = scope["path"]
         if path not in self._methods:
-            return errors.NotFound("no such path; POST to /answer, /answers or /, GET /health, or read /docs.json")
+            return errors.NotFound("no such path; POST to /answer, /answers or /, GET /health, or open / or /docs")
         if scope["method"] not in self._methods[path]:
             return errors.MethodNotAllowed(path, self._methods[path])
         return None
@@ -53,7 +53,7 @@ def known_paths(app: Starlette) -> dict[str, frozenset[str]]:
             paths |= {f"{route.path}/{file}": frozenset(("GET", "HEAD")) for file in _files(route.app)}
         elif isinstance(route, Mount) and isinstance(route.app, Starlette):
             for path, methods in known_paths(route.app).items():
-                # BentoML's page stands at /, and takes GET; POST there is ours.
+                # One path may have several routes: the page takes GET at /, and the hub's client POST.
                 paths[f"{route.path}{path}"] = paths.get(f"{route.path}{path}", frozenset()) | methods
     return paths
 

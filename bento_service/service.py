@@ -11,6 +11,7 @@ from bento_service import artifact
 from bento_service.admission import Admission
 from bento_service.application import Application
 from bento_service.model_store import ServedModel
+from bento_service.pages import PAGES
 from bento_service.reading import gpu
 from bento_service.reading.reader import Query
 from bento_service.routes import ROUTES
@@ -21,7 +22,7 @@ WARM_UP_WORDS = 600
 """Two windows: enough to measure how fast this machine reads, in a tenth of a second."""
 
 
-app = Starlette(routes=ROUTES)
+app = Starlette(routes=[*ROUTES, *PAGES])
 
 
 @bentoml.asgi_app(app)

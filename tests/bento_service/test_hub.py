@@ -80,7 +80,7 @@ def test_no_parameters_are_none(client):
 
 
 def test_the_page_is_at_the_same_path(client):
-    assert "<html" in client.get("/").text
+    assert "<title>Ask a passage</title>" in client.get("/").text
     assert client.put("/").headers["allow"] == "GET, HEAD, POST"
 
 

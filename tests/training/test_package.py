@@ -31,7 +31,9 @@ def files(folder):
 
 def test_it_holds_the_service_and_its_model_alone(context, tiny_model):
     _, folder = context
-    sources = [f"src/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "bento_service").rglob("*.py")]
+    package = ROOT / "bento_service"
+    served = [*package.rglob("*.py"), *(package / "page").iterdir()]
+    sources = [f"src/{path.relative_to(ROOT).as_posix()}" for path in served]
     pinned = f"models/extractive-qa/{tiny_model.name}"
     model = [f"{pinned}/{path.name}" for path in tiny_model.iterdir()]
     docker = [f"env/docker/{name}" for name in ("Dockerfile", "Dockerfile.template", "entrypoint.sh")]

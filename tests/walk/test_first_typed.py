@@ -18,6 +18,7 @@ FIRST = {
     "image-test": (Outcome(shows=["tests/image/test_image.py"]), COLLECT),
     "jenkins-test": (Outcome(shows=["tests/jenkins/test_walk.py"]), COLLECT),
     "lint": (Outcome(shows=["Success: no issues found"]), {}),
+    "page-test": (Outcome(shows=["tests/page/test_ask.py"]), COLLECT),
     "pipeline": (Outcome(exit=[2], shows=[NO_CLUSTER]), {}),
     "structure": (Outcome(), {}),
     "test": (Outcome(shows=["tests/bento_service/test_service.py"]), COLLECT),
