@@ -7,6 +7,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 TORCH ?= $(or $(patsubst .venv/.torch-%,%,$(firstword $(wildcard .venv/.torch-*))),cpu)
 TORCH_INDEX_URL ?= https://download.pytorch.org/whl/cpu
 PORT ?= 5000
+URL ?= http://localhost:$(PORT)
 LOAD_USERS ?= 40
 MAX_P95_MS ?= 2000
 export BENTOML_HOME ?= $(HOME)/bentoml
@@ -129,6 +130,15 @@ tests/node/node_modules/.installed: tests/node/package-lock.json
 .PHONY: page-test
 page-test: .venv/.dev tests/node/node_modules/.installed ## ask on the page in a real Chromium, and audit it; with chromium, chromedriver and npm
 	$(BIN)/python -m pytest -m page tests/page
+
+.venv-contract/.installed: requirements/contract.txt | .venv/.created
+	$(BIN)/python -m venv .venv-contract
+	.venv-contract/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: contract
+contract: .venv-contract/.installed ## have schemathesis try the service at $URL against its own description, a minute
+	.venv-contract/bin/schemathesis --config-file tests/schemathesis.toml run "$(URL)/docs.json" --checks all --max-examples 50 --seed 1
 
 .PHONY: jenkins-test
 jenkins-test: .venv/.dev ## lint Jenkinsfile and walk through it; with groovy and npx

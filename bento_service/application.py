@@ -6,25 +6,17 @@ import inspect
 import os
 from typing import Any
 
-import attrs
 import bentoml
-
-# The specification that `openapi_spec` returns is of these classes; BentoML 1.4.39 has no public ones.
-from bentoml._internal.service.openapi.specification import OpenAPISpecification, PathItem
-from pydantic import BaseModel
+from bentoml._internal.service.openapi.specification import OpenAPISpecification  # BentoML 1.4.39 has no public one
 from starlette.types import ASGIApp
 
-from bento_service import errors
-from bento_service.bodies import JSON
 from bento_service.front_door import FrontDoor, known_paths
+from bento_service.openapi import Operation, specification
 from bento_service.schema import (
-    VERSION,
     AnswerRequest,
     AnswerResponse,
     AnswersRequest,
     AnswersResponse,
-    ErrorResponse,
-    HealthResponse,
     HubRequest,
     HubResponse,
 )
@@ -32,21 +24,13 @@ from bento_service.settings import ServiceSettings
 
 _MARGIN_S = 5
 """What BentoML's own timeout is longer than ours, which answers in the contract's shape (s)."""
-_OPERATIONS: dict[str, tuple[str, type[BaseModel], type[BaseModel], str]] = {
-    "answer": ("/answer", AnswerRequest, AnswerResponse, "Answer one question from one context."),
-    "answers": ("/answers", AnswersRequest, AnswersResponse, "Answer a batch of questions, each from its own context."),
-    "question_answering": ("/", HubRequest, HubResponse, "Answer as `huggingface_hub.InferenceClient` asks."),
+_OPERATIONS = {
+    "answer": Operation("/answer", AnswerRequest, AnswerResponse, "Answer one question from one context."),
+    "answers": Operation(
+        "/answers", AnswersRequest, AnswersResponse, "Answer a batch of questions, each from its own context."
+    ),
+    "question_answering": Operation("/", HubRequest, HubResponse, "Answer as `huggingface_hub.InferenceClient` asks."),
 }
-"""Each operation's route, what it takes and what it returns."""
-_ERRORS: tuple[type[errors.ServiceError], ...] = (
-    errors.EmptyText,
-    errors.TooLarge,
-    errors.UnsupportedMediaType,
-    errors.InvalidRequest,
-    errors.TooManyRequests,
-    errors.ServiceError,
-    errors.TooSlow,
-)
 
 
 class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has no types
@@ -72,57 +56,16 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
         described["routes"] = [
             {
                 "name": name,
-                "route": route,
-                "doc": doc,
-                "input": request.model_json_schema(),
-                "output": response.model_json_schema(mode="serialization"),
+                "route": operation.route,
+                "doc": operation.doc,
+                "input": operation.request.model_json_schema(),
+                "output": operation.response.model_json_schema(mode="serialization"),
             }
-            for name, (route, request, response, doc) in _OPERATIONS.items()
+            for name, operation in _OPERATIONS.items()
         ]
         return described
 
     @property
     def openapi_spec(self) -> OpenAPISpecification:
         """Describe the routes as they are, with the contract's errors."""
-        spec: OpenAPISpecification = super().openapi_spec
-        info = attrs.evolve(spec.info, version=VERSION, description=inspect.getdoc(self.inner), contact=None)
-        spec = attrs.evolve(spec, info=info)
-        components: Any = spec.components  # a plain dict
-        for name, (route, request, response, doc) in _OPERATIONS.items():
-            spec.paths[route] = PathItem(post=_operation(name, request, response, doc))
-            for model in (request, response):
-                components.setdefault("schemas", {})[model.__name__] = model.model_json_schema()
-        spec.paths["/health"] = PathItem(
-            get={
-                "tags": ["Infrastructure"],
-                "description": "Whether the service answers, and which model, Bento and data answer.",
-                "responses": {
-                    200: _response("The service answers.", HealthResponse),
-                    503: _response("The model is not loaded yet.", HealthResponse),
-                },
-            }
-        )
-        return spec
-
-
-def _operation(name: str, request: type[BaseModel], response: type[BaseModel], doc: str) -> dict[str, Any]:
-    """Describe an operation in OpenAPI's words."""
-    failures = {
-        error.status: _response((error.__doc__ or "").partition("\n")[0], ErrorResponse, error=error.error)
-        for error in _ERRORS
-    }
-    return {
-        "tags": ["Service APIs"],
-        "operationId": f"extractive-qa__{name}",
-        "description": doc,
-        "requestBody": {"required": True, "content": {JSON: {"schema": request.model_json_schema()}}},
-        "responses": {200: _response(doc, response), **failures},
-    }
-
-
-def _response(description: str, model: type[BaseModel], error: str | None = None) -> dict[str, Any]:
-    """Describe one response in OpenAPI's words."""
-    content: dict[str, Any] = {"schema": model.model_json_schema(mode="serialization")}
-    if error is not None:
-        content["example"] = {"error": error, "detail": "what is wrong, and what to do about it"}
-    return {"description": description, "content": {JSON: content}}
+        return specification(super().openapi_spec, inspect.getdoc(self.inner), _OPERATIONS)

@@ -52,9 +52,14 @@ EXAMPLE_REQUEST: dict[str, JsonValue] = {
 EXAMPLE_RESPONSE: dict[str, JsonValue] = {"answer": "Paris", "confidence": 0.98, "start_pos": 51, "end_pos": 56}
 
 
+def is_visible(character: str) -> bool:
+    """Return whether a character is neither white space nor a control or format character."""
+    return not character.isspace() and unicodedata.category(character) not in ("Cc", "Cf")
+
+
 def _visible(text: str) -> str:
     """Refuse a text that shows nothing: only white space, control and format characters."""
-    if all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text):
+    if not any(map(is_visible, text)):
         raise PydanticCustomError(EMPTY, "is empty; send a text with at least one visible character")
     return text
 
@@ -71,7 +76,13 @@ class _Request(BaseModel):
         if not isinstance(fields, dict):
             return fields
         optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
-        return {name: value for name, value in fields.items() if value is not None or name not in optional}
+        sent = {name: value for name, value in fields.items() if value is not None or name not in optional}
+        return {name: _whole(value) for name, value in sent.items()}
+
+
+def _whole(value: Any) -> Any:
+    """Take 3.0 for 3: to JSON they are one number, and some languages have but one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class AnswerRequest(_Request):

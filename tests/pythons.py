@@ -18,7 +18,7 @@ from tests.commands import ROOT
 SUPPORTED = ("3.11", "3.12", "3.13")
 TESTED = ("tests/bento_service", "tests/deploy", "tests/loadtest")
 LISTS = ("loadtest.txt", "deploy.txt")
-TOOLS = ("pytest", "pytest-timeout", "hypothesis", "httpx", "kubernetes-validate")
+TOOLS = ("pytest", "pytest-timeout", "hypothesis", "httpx", "openapi-spec-validator", "kubernetes-validate")
 """Of requirements/dev.txt, in the versions that it pins."""
 
 

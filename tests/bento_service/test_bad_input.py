@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+EXAMPLE = None
 MARKER = "zebra-quartz-7431"
 """Stands in every text that is sent, and must never be seen in the log."""
 QUESTION = f"Who keeps the {MARKER}?"
@@ -277,3 +278,13 @@ def test_a_websocket_is_refused(server):
     with socket.create_connection(server.address, timeout=10) as connection:
         connection.sendall(head.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
+
+
+def test_a_whole_number_may_have_a_point(client):
+    """3.0 is an integer to JSON Schema, and what languages with one kind of number send."""
+    three, three_and_nothing, two_and_a_half = (
+        client.post("/answer", content=body(top_k=number), headers=JSON) for number in (3, 3.0, 2.5)
+    )
+    assert three.status_code == 200
+    assert three_and_nothing.json() == three.json()
+    assert two_and_a_half.status_code == 422

@@ -172,7 +172,8 @@ def test_openapi_documents_the_contract(client):
     }
     for path, example in examples.items():
         operation = document["paths"][path]["post"]
-        assert operation["requestBody"]["content"]["application/json"]["schema"]["example"] == example
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        assert document["components"]["schemas"][schema.rpartition("/")[2]]["example"] == example
         assert set(operation["responses"]) == {"200", "400", "413", "415", "422", "429", "500", "504"}
     fields = document["components"]["schemas"]["AnswerRequest"]["properties"]
     assert {"question", "context", "top_k", "allow_no_answer", "max_answer_length", "offsets"} == fields.keys()

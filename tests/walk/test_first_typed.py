@@ -25,7 +25,7 @@ FIRST = {
     "tools": (Outcome(), {}),
 }
 """What comes of each target. The tests themselves, and those of the image, are run by .ci/run."""
-ELSEWHERE = {"serve", "test-pythons", "walk", "lock"}
+ELSEWHERE = {"contract", "serve", "test-pythons", "walk", "lock"}
 """See commands.yaml; the tests of other Pythons and the walk need no more than `make test` does."""
 TARGETS = sorted({c.split()[1] for c in pages.commands() if c.startswith("make ")} - ELSEWHERE)
 
