@@ -1,4 +1,4 @@
-"""`python -m bento_service`: what a container runs. Serves a Bento as one process, verifies it, or answers a file.
+"""`python -m bento_service`: serves a Bento as one process, as a container does, verifies it, or answers files.
 
 `bentoml serve` is two processes: one that loads the service to supervise it, and a worker that loads it again. In a
 container nobody replaces a worker that died, so all that the first one adds is memory and a later first answer; a
@@ -16,23 +16,27 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bentoml.exceptions import BentoMLException
 
 from bento_service import pipes
 from bento_service.errors import ServiceError
 
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
+
 EPILOG = """environment: BENTO_PATH, BENTOML_HOST and BENTOML_PORT are the defaults of the flags, and the variables of
-the service apply. exit codes: 0 stopped or verified, 1 failure, 2 usage, 3 the service did not start,
-130 interrupted"""
+the service apply. exit codes: 0 stopped, verified or answered, 1 failure, 2 usage, 3 the service did not start,
+4 no answer, 130 interrupted"""
+NO_ANSWER = 4
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
-        options.command(options)
+        code: int = options.command(options)
     except BrokenPipeError:
         raise  # nobody reads the output any more
     except KeyboardInterrupt:
@@ -41,30 +45,67 @@ def main(arguments: list[str] | None = None) -> int:
     except (BentoMLException, ServiceError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
+    return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; `command` of its result runs the one that was chosen."""
     parser = argparse.ArgumentParser(prog="python -m bento_service", description=__doc__, epilog=EPILOG)
     folder = os.environ.get("BENTO_PATH", ".")
     parser.add_argument("--bento", default=folder, help="folder of a Bento, or of bentofile.yaml [%(default)s]")
     commands = parser.add_subparsers(required=True, metavar="command")
-    serve = commands.add_parser("serve", help="answer over HTTP until SIGTERM; requests in flight are answered first")
+    serve = _add_command(
+        commands, "serve", "answer over HTTP until SIGTERM; requests in flight are answered first", "--port 8080"
+    )
     serve.set_defaults(command=_serve)
     every_address = "0.0.0.0"  # noqa: S104  # a container's port is closed unless it is published
     serve.add_argument("--host", default=os.environ.get("BENTOML_HOST", every_address), help="address [%(default)s]")
     serve.add_argument("--port", type=int, default=os.environ.get("BENTOML_PORT", "5000"), help="[%(default)s]")
-    verify = commands.add_parser("verify", help="check every file of the model, answer a question, print its figures")
+    verify = _add_command(
+        commands,
+        "verify",
+        "check every file of the model, answer a question, print its figures",
+        "--report verified.json",
+    )
     verify.set_defaults(command=_verify)
     verify.add_argument("--report", type=Path, metavar="FILE", help="write the JSON here too")
+    _add_ask(commands)
     _add_answer(commands)
+    openapi = _add_command(
+        commands, "openapi", "print the OpenAPI document, as /docs.json has it", "--output openapi.json"
+    )
+    openapi.set_defaults(command=_openapi)
+    openapi.add_argument("--output", type=Path, metavar="FILE", help="write it here instead of standard output")
     return parser
 
 
-def _add_answer(commands: Any) -> None:
-    answer = commands.add_parser(
-        "answer", help="answer a file of questions; the same command goes on after an interruption"
+def _add_command(commands: Commands, name: str, does: str, example: str) -> argparse.ArgumentParser:
+    """Add a command whose help says what it does, and shows an example."""
+    return commands.add_parser(
+        name,
+        help=does,
+        description=f"{does[0].upper()}{does[1:]}.",
+        epilog=f"Example:\n  python -m bento_service {name} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _add_ask(commands: Commands) -> None:
+    does = "answer a question from a text file: the answer, its confidence, its place, and the sentence it stands in"
+    ask = _add_command(commands, "ask", does, "'Who built the ship?' notes.md")
+    ask.set_defaults(command=_ask)
+    ask.add_argument("question", help="what is asked")
+    ask.add_argument("file", metavar="FILE", help="text in UTF-8; -: standard input")
+    ask.add_argument(
+        "--model", metavar="TAG", help="stored model (QNA_MODEL, or the model in production, or the newest)"
+    )
+    ask.add_argument("--always", action="store_true", help="answer also when the text more likely holds no answer")
+    ask.add_argument("--json", action="store_true", help="one line of JSON; positions in code points")
+
+
+def _add_answer(commands: Commands) -> None:
+    does = "answer a file of questions; the same command goes on after an interruption"
+    answer = _add_command(commands, "answer", does, "questions.jsonl --output answers.jsonl")
     answer.set_defaults(command=_answer)
     answer.add_argument(
         "file", type=Path, metavar="FILE", help="JSON lines, CSV or Parquet with the columns question and context"
@@ -97,7 +138,7 @@ def _count(text: str) -> int:
     return count
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace) -> int:
     # The first process of a container is deaf to signals that it has no handler for; uvicorn sets its own once it runs.
     signal.signal(signal.SIGTERM, _stop)
     from _bentoml_impl.worker.service import main as worker
@@ -112,6 +153,7 @@ def _serve(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="qna-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         worker([options.bento, "--fd", str(listener.detach()), "--worker-id", "1"])
+    return 0
 
 
 def _stop(_signal: int, _frame: Any) -> NoReturn:
@@ -126,7 +168,7 @@ def _resolve(bento: str) -> tuple[str | None, Any]:
     return None if service.bento is None else str(service.bento.tag), service.inner.model.resolve()
 
 
-def _answer(options: argparse.Namespace) -> None:
+def _answer(options: argparse.Namespace) -> int:
     from bento_service.bulk import engines, run
     from bento_service.bulk.tables import Table
     from bento_service.model_store import ServedModel, load_reader
@@ -142,9 +184,10 @@ def _answer(options: argparse.Namespace) -> None:
         by = options.model if stored is None else str(stored.tag)
     task = run.Task(table, options.output, by, asked, skip=skip, prefix=options.prefix)
     run.run(task, answerer, overwrite=options.overwrite)
+    return 0
 
 
-def _verify(options: argparse.Namespace) -> None:
+def _verify(options: argparse.Namespace) -> int:
     from bento_service import artifact
     from bento_service.schema import EXAMPLE_REQUEST, AnswerRequest
 
@@ -158,6 +201,33 @@ def _verify(options: argparse.Namespace) -> None:
     print(report)
     if options.report is not None:
         options.report.write_text(report, encoding="utf-8")
+    return 0
+
+
+def _openapi(options: argparse.Namespace) -> int:
+    from bento_service.service import ExtractiveQA
+
+    service: Any = ExtractiveQA  # the decorator makes a service of the class
+    document = json.dumps(service.openapi_spec.asdict(), indent=2)
+    if options.output is None:
+        print(document)
+    else:
+        options.output.write_text(f"{document}\n", encoding="utf-8")
+    return 0
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from bento_service import file_answer
+    from bento_service.model_store import load_reader
+    from bento_service.reading.reader import Query
+    from bento_service.settings import ServiceSettings
+
+    text = file_answer.read_text(options.file)
+    reader = load_reader(options.model or ServiceSettings.from_environment().model or "extractive-qa:latest")
+    query = Query(file_answer.check_question(options.question), text, allow_no_answer=not options.always)
+    result = file_answer.FileAnswer(options.file, text, reader.answer(query)[0])
+    print(result.json() if options.json else result.lines(colour=file_answer.has_colour(sys.stdout)))
+    return 0 if result.answer.text else NO_ANSWER
 
 
 if __name__ == "__main__":

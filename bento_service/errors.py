@@ -13,6 +13,7 @@
     ├── UnsupportedMediaType (415)
     ├── TooManyRequests (429)
     ├── TooSlow (504)
+    ├── UnusableFile: a text for `ask` that can't be read
     ├── UnusableRows: a file of questions that can't be answered as it is
     ├── RemoteError: a service at another address that does not answer
     ├── ServiceSettingsError: an environment variable with an unusable value
@@ -133,6 +134,12 @@ class TooSlow(ServiceError):
 
     status = 504
     error = "too_slow"
+
+
+class UnusableFile(ServiceError):
+    """A file that `ask` is given can't be read, is no text in UTF-8, or is empty."""
+
+    error = "unusable_file"
 
 
 class UnusableRows(ServiceError):

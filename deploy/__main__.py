@@ -21,6 +21,16 @@ from deploy.settings import ESTABLISHED, Settings
 EPILOG = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 cluster or registry not reachable, 4 refused by it,
 5 a Job failed, 6 a rollout failed, 7 the preflight found an error. The environment variable KUBECONFIG selects the
 cluster."""
+_EXAMPLES = {
+    "render": "--folder build/manifests",
+    "preflight": "--max-replicas 4",
+    "build": "training --if-changed",
+    "train": "--train-arguments=--epochs=3",
+    "apply": "--dry-run server",
+    "status": "--output json",
+    "delete": "--dry-run",
+}
+"""What follows a command's name in the example of its help."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,7 +104,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _command(commands: Any, name: str, function: Any, text: str) -> argparse.ArgumentParser:
     """Add a command that takes all settings."""
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
+    example = f"Example:\n  python -m deploy {name} {_EXAMPLES.get(name, '')}".rstrip()
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=f"{example}\n\n{EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(command=function)
     parser.add_argument("--output", choices=["text", "json"], default="text", help="format of the result [%(default)s]")
     parser.add_argument("--result", type=Path, metavar="FILE", help="also write the result to this file")

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """exit codes: 0 done, 1 failure, 2 settings or usage, 3 data, 4 base model, 5 output folder,
 6 model store, 7 not good enough to be stored, 130 interrupted (start the same command again to resume)"""
+_EXAMPLES = {
+    "train": "--data mine.json --dev-data --dev-fraction 0.2 --output-dir runs/mine",
+    "import": "deepset/roberta-base-squad2 --min-f1 '*=20'",
+    "check": "mine.json",
+    "evaluate": "--data mine.json sample:dev --diagram runs/reliability.png",
+    "label": "teacher:latest --data mine.json --output runs/labels.jsonl",
+    "promote": "extractive-qa:latest",
+    "prune": "--keep 5",
+    "package": "--context build/bento.tar.gz",
+    "race": "--data sample:dev",
+    "ship": "runs/long runs/short",
+}
+"""What follows a command's name in the example of its help."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,6 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_import(subparsers)
     _add_store(subparsers)
     _add_weights(subparsers)
+    for name, subparser in subparsers.choices.items():
+        subparser.epilog = f"Example:\n  python -m training {name} {_EXAMPLES.get(name, '')}".rstrip()
+        subparser.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
 
 
