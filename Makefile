@@ -128,8 +128,13 @@ tests/node/node_modules/.installed: tests/node/package-lock.json
 	@if command -v npm > /dev/null; then npm ci --prefix tests/node --silent --no-audit --no-fund && touch $@; else echo "npm is not found: no accessibility audit" >&2; fi
 
 .PHONY: page-test
-page-test: .venv/.dev tests/node/node_modules/.installed ## ask on the page in a real Chromium, and audit it; with chromium, chromedriver and npm
-	$(BIN)/python -m pytest -m page tests/page
+page-test: .venv/.dev tests/node/node_modules/.installed ## ask on the page in a real Chromium, audit it, and check the types; with chromium, chromedriver and npm
+	$(BIN)/python -m pytest -m page tests/page tests/clients
+
+.PHONY: types
+types: .venv/.train tests/node/node_modules/.installed ## make TypeScript's types of the API anew, docs/clients/api.d.ts; with npm
+	mkdir -p build && $(BIN)/python -m bento_service openapi --output build/openapi.json
+	tests/node/node_modules/.bin/openapi-typescript build/openapi.json --default-non-nullable false --output docs/clients/api.d.ts
 
 .venv-contract/.installed: requirements/contract.txt | .venv/.created
 	$(BIN)/python -m venv .venv-contract

@@ -19,7 +19,7 @@ COMMANDS = pages.commands()
 
 
 def test_the_curl_asks_the_contracts_example():
-    (body,) = (shlex.split(command)[-1] for command in COMMANDS if command.startswith("curl"))
+    body = next(shlex.split(command)[-1] for command in COMMANDS if command.startswith("curl"))
     assert json.loads(body) == EXAMPLE_REQUEST
 
 

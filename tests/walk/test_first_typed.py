@@ -23,6 +23,7 @@ FIRST = {
     "structure": (Outcome(), {}),
     "test": (Outcome(shows=["tests/bento_service/test_service.py"]), COLLECT),
     "tools": (Outcome(), {}),
+    "types": (Outcome(files=["docs/clients/api.d.ts"]), {}),
 }
 """What comes of each target. The tests themselves, and those of the image, are run by .ci/run."""
 ELSEWHERE = {"contract", "serve", "test-pythons", "walk", "lock"}
