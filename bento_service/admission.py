@@ -33,7 +33,10 @@ class Admission:
 
     @contextmanager
     def slot(self, size: int) -> Iterator[None]:
-        """Take one of the slots while a request of `size` bytes is worked on, unless it would be late beside others."""
+        """Take one of the slots while a request is worked on, unless it would be late beside others.
+
+        size: bytes to be read; a text counts once for each question about it.
+        """
         self.check()
         if self._requests:
             self._check_tokens(round(size * self._tokens_per_byte))

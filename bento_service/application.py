@@ -11,21 +11,21 @@ from bentoml._internal.service.openapi.specification import OpenAPISpecification
 from starlette.types import ASGIApp
 
 from bento_service.front_door import FrontDoor, known_paths
+from bento_service.hub_schema import HubRequest, HubResponse
 from bento_service.openapi import Operation, specification
-from bento_service.schema import (
-    AnswerRequest,
-    AnswerResponse,
-    AnswersRequest,
-    AnswersResponse,
-    HubRequest,
-    HubResponse,
-)
+from bento_service.responses import AnswerOrAnswers, AnswersResponse
+from bento_service.schema import AnswerRequest, AnswersRequest
 from bento_service.settings import ServiceSettings
 
 _MARGIN_S = 5
 """What BentoML's own timeout is longer than ours, which answers in the contract's shape (s)."""
 _OPERATIONS = {
-    "answer": Operation("/answer", AnswerRequest, AnswerResponse, "Answer one question from one context."),
+    "answer": Operation(
+        "/answer",
+        AnswerRequest,
+        AnswerOrAnswers,
+        "Answer one question from one context or several, or several questions from one context.",
+    ),
     "answers": Operation(
         "/answers", AnswersRequest, AnswersResponse, "Answer a batch of questions, each from its own context."
     ),

@@ -15,7 +15,8 @@ from pydantic.json_schema import models_json_schema
 
 from bento_service import errors
 from bento_service.bodies import JSON
-from bento_service.schema import VERSION, ErrorResponse, HealthResponse, is_visible
+from bento_service.responses import ErrorResponse, HealthResponse
+from bento_service.schema import VERSION, is_visible
 
 VERSION_OF_OPENAPI = "3.1.0"
 _REFERENCE = "#/components/schemas/{model}"

@@ -19,8 +19,10 @@ from starlette.routing import Route
 
 from bento_service.bodies import JSON, check_media_type, parse, read_body
 from bento_service.errors import ServiceError, TooSlow
+from bento_service.hub_schema import HubRequest
 from bento_service.reading.reader import Query, Reader
-from bento_service.schema import VERSION, AnswerRequest, AnswersRequest, ErrorResponse, HealthResponse, HubRequest
+from bento_service.responses import ErrorResponse, HealthResponse
+from bento_service.schema import VERSION, AnswerRequest, AnswersRequest
 
 PROMPT_BYTES = 10_000
 """A body up to this is tokenised and decoded on the event loop, within 3 ms; a larger one on a thread beside it."""
@@ -33,7 +35,7 @@ Question = AnswerRequest | AnswersRequest | HubRequest
 
 
 async def answer(request: Request) -> Response:
-    """Answer one question from one context."""
+    """Answer one question from one context or several, or several questions from one."""
     return await _respond(request, AnswerRequest)
 
 
@@ -84,12 +86,13 @@ async def _answer(request: Request, model: type[Question], service: Any) -> Base
     admission.check()
     raw = await read_body(request)
     body = parse(model, raw)
+    size = len(raw) * body.passes
     async with _until_client_leaves(request):
-        with admission.slot(len(raw)):
-            prepared = await _run(len(raw), reader.prepare, _queries(body, reader))
-            admission.check_time(len(raw), prepared)
+        with admission.slot(size):
+            prepared = await _run(size, reader.prepare, _queries(body, reader))
+            admission.check_time(size, prepared)
             logits = await asyncio.wrap_future(reader.submit(prepared))
-            return body.respond(await _run(len(raw), reader.postprocess, prepared, logits))
+            return body.respond(await _run(size, reader.postprocess, prepared, logits))
 
 
 def _queries(body: Question, reader: Reader) -> list[Query]:
@@ -97,7 +100,7 @@ def _queries(body: Question, reader: Reader) -> list[Query]:
 
 
 async def _run(size: int, function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function here, or on a thread when its work on a body of `size` bytes would hold up the event loop."""
+    """Call a function here, or on a thread when its work on `size` bytes would hold up the event loop."""
     return function(*arguments) if size <= PROMPT_BYTES else await asyncio.to_thread(function, *arguments)
 
 

@@ -1,17 +1,16 @@
-"""The API contract: what a request may hold, what a response holds, and the limits between them."""
+"""The API contract, requests: what each may hold, its limits, and how its answers are laid out."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, RootModel, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from bento_service.hub import LEAST_WINDOW, Parameters, rows
 from bento_service.reading.reader import Answer, Query
+from bento_service.responses import AnswerResponse, AnswerSpan, AnswersResponse
 
 VERSION = "0.1.0"
 """Version of the service and of this contract; pyproject.toml has the same."""
@@ -20,6 +19,7 @@ MAX_BODY_BYTES = 1_000_000
 MAX_CONTEXT_CHARACTERS = 100_000
 MAX_QUESTION_CHARACTERS = 2_000
 MAX_BATCH_QUERIES = 64
+MAX_CONTEXTS = 100
 MAX_BATCH_CHARACTERS = 200_000
 """Characters (code points) of all the contexts of a batch together."""
 MAX_ANSWER_TOKENS = 200
@@ -27,6 +27,7 @@ MAX_TOP_K = 20
 
 EMPTY = "empty_text"
 BATCH_TOO_LARGE = "batch_too_large"
+NOT_ONE = "not_one"
 """Types of this module's own validation errors, beside pydantic's."""
 
 SUCCESSORS = {
@@ -49,7 +50,6 @@ EXAMPLE_REQUEST: dict[str, JsonValue] = {
         "which is known for the Eiffel Tower and Louvre Museum."
     ),
 }
-EXAMPLE_RESPONSE: dict[str, JsonValue] = {"answer": "Paris", "confidence": 0.98, "start_pos": 51, "end_pos": 56}
 
 
 def is_visible(character: str) -> bool:
@@ -57,14 +57,20 @@ def is_visible(character: str) -> bool:
     return not character.isspace() and unicodedata.category(character) not in ("Cc", "Cf")
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Refuse a text that shows nothing: only white space, control and format characters."""
     if not any(map(is_visible, text)):
         raise PydanticCustomError(EMPTY, "is empty; send a text with at least one visible character")
     return text
 
 
-class _Request(BaseModel):
+Question = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), AfterValidator(visible)]
+Context = Annotated[str, Field(max_length=MAX_CONTEXT_CHARACTERS), AfterValidator(visible)]
+_QUESTION = "What is asked. It also has to fit into a window of tokens with room for the context."
+_CONTEXT = "The text that holds the answer."
+
+
+class Request(BaseModel):
     """Strict: a number is no string and "true" is no boolean, so a client's mistake is seen and not guessed at."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -85,17 +91,9 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class AnswerRequest(_Request):
-    """One question about one context. An optional field that is null counts as absent."""
+class _Options(Request):
+    """How to answer."""
 
-    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_REQUEST})
-
-    question: Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), AfterValidator(_visible)] = Field(
-        description="What is asked. It also has to fit into a window of tokens with room for the context."
-    )
-    context: Annotated[str, Field(max_length=MAX_CONTEXT_CHARACTERS), AfterValidator(_visible)] = Field(
-        description="The text that holds the answer."
-    )
     top_k: int = Field(
         default=1,
         ge=1,
@@ -116,22 +114,127 @@ class AnswerRequest(_Request):
         description="Unit of the positions: Unicode code points, or UTF-16 code units as in JavaScript.",
     )
 
-    def to_queries(self) -> list[Query]:
+    def query(self, question: str, context: str | list[str]) -> Query:
         """Return what the reader is asked."""
-        return [Query(self.question, self.context, self.top_k, self.allow_no_answer, self.max_answer_length)]
+        return Query(question, context, self.top_k, self.allow_no_answer, self.max_answer_length)
 
-    def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswerResponse:
-        """Lay the answers of the only query (best first, at least one) out as the request asked for them."""
-        best, *others = (_span(self, answer) for answer in answers[0])
+    def lay_out(self, context: str | list[str], answers: Sequence[Answer]) -> AnswerResponse:
+        """Lay the answers of one question (best first, at least one) out as the request asked for them."""
+        best, *others = (self._span(context, answer) for answer in answers)
         return AnswerResponse(**dict(best), alternatives=others if "top_k" in self.model_fields_set else None)
 
+    def _span(self, context: str | list[str], answer: Answer) -> AnswerSpan:
+        text = context if isinstance(context, str) else context[answer.passage]
+        start, end = answer.start, answer.end
+        if self.offsets == "utf16":
+            start, end = _utf16_length(text[:start]), _utf16_length(text[:end])
+        return AnswerSpan(
+            answer=answer.text,
+            confidence=answer.confidence,
+            start_pos=start,
+            end_pos=end,
+            context=answer.passage if answer.text and text is not context else None,
+        )
 
-class AnswersRequest(_Request):
+
+class BatchQuery(_Options):
+    """One question about one context. An optional field that is null counts as absent."""
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_REQUEST})
+
+    question: Question = Field(description=_QUESTION)
+    context: Context = Field(description=_CONTEXT)
+
+    def to_query(self) -> Query:
+        """Return what the reader is asked."""
+        return self.query(self.question, self.context)
+
+    def respond(self, answers: Sequence[Answer]) -> AnswerResponse:
+        """Lay the answers (best first, at least one) out as the query asked for them."""
+        return self.lay_out(self.context, answers)
+
+
+class AnswerRequest(_Options):
+    """One question about one context or several, or several questions about one. A field that is null is absent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": EXAMPLE_REQUEST,
+            "oneOf": [
+                {"required": ["question", "context"]},
+                {"required": ["question", "contexts"]},
+                {"required": ["questions", "context"]},
+            ],
+        }
+    )
+
+    question: Question | None = Field(default=None, description=_QUESTION)
+    questions: list[Question] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_BATCH_QUERIES,
+        description="In place of `question`: several about one `context`; the response has `answers` in their order.",
+    )
+    context: Context | None = Field(default=None, description=_CONTEXT)
+    contexts: list[Context] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_CONTEXTS,
+        description="In place of `context`: several texts, of which any may hold the answer; answers are ranked "
+        "together, and each has the index of its text. "
+        f"At most {MAX_BATCH_CHARACTERS:,} characters in all.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_of_each(cls, fields: Any) -> Any:
+        if isinstance(fields, dict):
+            sent = {name for name, value in fields.items() if value is not None}
+            for one, several in (("question", "questions"), ("context", "contexts")):
+                if len(sent & {one, several}) != 1:
+                    problem = "both were sent" if one in sent else "neither was sent"
+                    raise PydanticCustomError(NOT_ONE, f"{one} or {several}: exactly one must be sent, and {problem}")
+            if {"questions", "contexts"} <= sent:
+                raise PydanticCustomError(NOT_ONE, "questions and contexts: send several of one of them only")
+        return fields
+
+    @model_validator(mode="after")
+    def _bounded(self) -> AnswerRequest:
+        check_batch(self.contexts or [])
+        return self
+
+    @property
+    def passes(self) -> int:
+        """How often the text is read."""
+        return len(self._questions)
+
+    @property
+    def _questions(self) -> list[str]:
+        return self.questions or [self.question or ""]
+
+    @property
+    def _context(self) -> str | list[str]:
+        return self.contexts or self.context or ""
+
+    def to_queries(self) -> list[Query]:
+        """Return what the reader is asked, in the order of the questions."""
+        return [self.query(question, self._context) for question in self._questions]
+
+    def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswerResponse | AnswersResponse:
+        """Lay the answers of each question (best first, at least one) out as the request asked for them."""
+        responses = [self.lay_out(self._context, ranked) for ranked in answers]
+        return responses[0] if self.questions is None else AnswersResponse(answers=responses)
+
+
+class AnswersRequest(Request):
     """A batch of questions, each with its own context."""
+
+    passes: ClassVar[int] = 1
+    """How often each text is read."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"queries": [EXAMPLE_REQUEST]}})
 
-    queries: list[AnswerRequest] = Field(
+    queries: list[BatchQuery] = Field(
         min_length=1,
         max_length=MAX_BATCH_QUERIES,
         description=f"At most {MAX_BATCH_CHARACTERS:,} characters of context in all.",
@@ -139,141 +242,24 @@ class AnswersRequest(_Request):
 
     @model_validator(mode="after")
     def _bounded(self) -> AnswersRequest:
-        if sum(len(query.context) for query in self.queries) > MAX_BATCH_CHARACTERS:
-            message = f"the contexts have more than {MAX_BATCH_CHARACTERS} characters in all; send smaller batches"
-            raise PydanticCustomError(BATCH_TOO_LARGE, message)
+        check_batch([query.context for query in self.queries])
         return self
 
     def to_queries(self) -> list[Query]:
         """Return what the reader is asked, in the order of the queries."""
-        return [query for request in self.queries for query in request.to_queries()]
+        return [query.to_query() for query in self.queries]
 
     def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswersResponse:
         """Lay each query's answers out as that query asked for them."""
         pairs = zip(self.queries, answers, strict=True)
-        return AnswersResponse(answers=[request.respond([ranked]) for request, ranked in pairs])
+        return AnswersResponse(answers=[query.respond(ranked) for query, ranked in pairs])
 
 
-class HubInputs(_Request):
-    """A question and its context."""
-
-    question: Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), AfterValidator(_visible)] = Field(
-        description="What is asked."
-    )
-    context: Annotated[str, Field(max_length=MAX_CONTEXT_CHARACTERS), AfterValidator(_visible)] = Field(
-        description="The text that holds the answer."
-    )
-
-
-class HubParameters(_Request):
-    """How to answer, by the names of the hub's question-answering task; null is the default. Lengths in tokens."""
-
-    top_k: int | None = Field(default=None, ge=1, le=MAX_TOP_K, description="How many answers at most (1).")
-    handle_impossible_answer: bool | None = Field(default=None, description='Let the answer be "" at 0, 0 (false).')
-    max_answer_len: int | None = Field(default=None, ge=1, le=MAX_ANSWER_TOKENS, description="Longest answer (15).")
-    doc_stride: int | None = Field(
-        default=None, ge=0, description="Overlap of neighbouring windows (128, or half a window if that is less)."
-    )
-    max_seq_len: int | None = Field(
-        default=None, ge=LEAST_WINDOW, description="Length of a window (384, or the model's own if that is less)."
-    )
-    max_question_len: int | None = Field(default=None, ge=1, description="Without effect: no question is cut.")
-    align_to_words: bool | None = Field(default=None, description="Take in the words that an answer cuts (true).")
-
-
-class HubRequest(_Request):
-    """One question about one context, as `huggingface_hub.InferenceClient.question_answering` sends it."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"inputs": EXAMPLE_REQUEST}})
-
-    inputs: HubInputs = Field(description="What is asked, and of which text.")
-    parameters: HubParameters | None = Field(default=None, description="How to answer.")
-
-    def to_queries(self, longest: int) -> list[Query]:
-        """Return what the reader is asked. longest: tokens of the model's longest window."""
-        given = {} if self.parameters is None else self.parameters.model_dump(exclude_none=True)
-        given.pop("max_question_len", None)
-        return [Parameters(**given).query(self.inputs.question, self.inputs.context, longest)]
-
-    def respond(self, answers: Sequence[Sequence[Answer]]) -> HubResponse:
-        """Lay the answers of the only query (best first, at least one) out as the removed pipeline did."""
-        return HubResponse.model_validate(rows(answers[0]))
-
-
-class HubAnswer(BaseModel):
-    """A part of the context: context[start:end] == answer, in code points."""
-
-    score: float = Field(ge=0, le=1, description="What `confidence` is of /answer.")
-    start: int = Field(ge=0, description="Position of the first character.")
-    end: int = Field(ge=0, description="Position after the last character.")
-    answer: str = Field(description='The text of the span, or "" when there is no answer.')
-
-
-class HubResponse(RootModel[HubAnswer | list[HubAnswer]]):
-    """The best answer; a list of them, best first, where more than one was asked for and is there."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"score": 0.98, "start": 51, "end": 56, "answer": "Paris"}})
-
-
-class AnswerSpan(BaseModel):
-    """A part of the context: context[start_pos:end_pos] == answer, in the unit that `offsets` asked for."""
-
-    answer: str = Field(description='The text of the span, or "" when there is no answer.')
-    confidence: float = Field(
-        ge=0,
-        le=1,
-        description="Probability that this is right: that it has an F1 of at least 1/2 with the answer asked for, "
-        'or that there is none when "". Unless `allow_no_answer` was sent, given that there is one.',
-    )
-    start_pos: int = Field(ge=0, description="Position of the first character.")
-    end_pos: int = Field(ge=0, description="Position after the last character.")
-
-
-class AnswerResponse(AnswerSpan):
-    """The best answer, and the others when `top_k` was sent."""
-
-    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_RESPONSE})
-
-    alternatives: list[AnswerSpan] | None = Field(
-        default=None,
-        description="The next best answers by the model's score, none overlapping another; only when `top_k` was sent.",
-    )
-
-
-class AnswersResponse(BaseModel):
-    """One response a query, in the order of the queries."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"answers": [EXAMPLE_RESPONSE]}})
-
-    answers: list[AnswerResponse]
-
-
-class HealthResponse(BaseModel):
-    """Whether the service answers, and what it answers with."""
-
-    status: Literal["ok", "unavailable"]
-    model_loaded: bool
-    version: str = Field(description="Version of the service.")
-    timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC), description="Now, in UTC.")
-    model: dict[str, Any] | None = Field(
-        default=None, description="Tag of the model that answers, and where it came from."
-    )
-    bento: str | None = Field(default=None, description="Tag of the Bento; null when served from the source tree.")
-    data: Any = Field(default=None, description="What the model was trained on.")
-
-
-class ErrorResponse(BaseModel):
-    """Any answer but a good one."""
-
-    error: str = Field(description="Short name to switch on.")
-    detail: str = Field(description="What is wrong, and what to do about it.")
-
-
-def _span(request: AnswerRequest, answer: Answer) -> AnswerSpan:
-    start, end = answer.start, answer.end
-    if request.offsets == "utf16":
-        start, end = _utf16_length(request.context[:start]), _utf16_length(request.context[:end])
-    return AnswerSpan(answer=answer.text, confidence=answer.confidence, start_pos=start, end_pos=end)
+def check_batch(contexts: Sequence[str]) -> None:
+    """Refuse contexts that are too long together."""
+    if sum(map(len, contexts)) > MAX_BATCH_CHARACTERS:
+        message = f"the contexts have more than {MAX_BATCH_CHARACTERS} characters in all; send smaller batches"
+        raise PydanticCustomError(BATCH_TOO_LARGE, message)
 
 
 def _utf16_length(text: str) -> int:

@@ -14,8 +14,9 @@ from bento_service.model_store import ServedModel
 from bento_service.pages import PAGES
 from bento_service.reading import gpu
 from bento_service.reading.reader import Query
+from bento_service.responses import HealthResponse
 from bento_service.routes import ROUTES
-from bento_service.schema import EXAMPLE_REQUEST, VERSION, AnswerRequest, HealthResponse
+from bento_service.schema import EXAMPLE_REQUEST, VERSION, AnswerRequest
 from bento_service.settings import ServiceSettings
 
 WARM_UP_WORDS = 600

@@ -1,8 +1,8 @@
-"""The reader: a question and a context, or a batch of them, to ranked answers."""
+"""The reader: a question and its contexts, or a batch of them, to ranked answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain
@@ -11,24 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from bento_service.errors import UnusableWindow
+from bento_service.errors import UnusableArgument, UnusableWindow
 from bento_service.reading.engines import Engine, Logits
 from bento_service.reading.scheduler import Scheduler
 from bento_service.reading.spans import Decoded, FloatArray, decode
 from bento_service.reading.tokenization import TextTokenizer
-from bento_service.reading.windows import Window, overlap, slide
+from bento_service.reading.windows import Tokens, Window, overlap, slide
 
 
 @dataclass(frozen=True)
 class Query:
-    """One question about one context. Lengths are in tokens; None means the model's own setting.
+    """One question about one context, or about several that are ranked together.
 
-    max_length: of a window. doc_stride: overlap of neighbouring windows; None: as far as max_answer_length needs.
+    Lengths are in tokens; None means the model's own setting. max_length: of a window. doc_stride: overlap of
+    neighbouring windows; None: as far as max_answer_length needs.
     align_to_words: a span that begins or ends within a word of the tokenizer takes in all of it.
     """
 
     question: str
-    context: str
+    context: str | Sequence[str]
     top_k: int = 1
     allow_no_answer: bool = False
     max_answer_length: int | None = None
@@ -36,10 +37,20 @@ class Query:
     doc_stride: int | None = None
     align_to_words: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise UnusableArgument where there is no context to read."""
+        if not self.contexts:
+            raise UnusableArgument("the query has no context; pass a text, or a list with at least one")
+
+    @property
+    def contexts(self) -> Sequence[str]:
+        """The contexts, also where there is but one."""
+        return [self.context] if isinstance(self.context, str) else self.context
+
 
 @dataclass(frozen=True)
 class Answer:
-    """context[start:end] == text, in code points; "" at 0, 0 says that there is no answer.
+    """contexts[passage][start:end] == text, in code points; "" at 0, 0 says that no context holds an answer.
 
     confidence: probability that the answer is right, where right is an F1 of at least 1/2 with the asked-for span, or
     that there is none. Unless the query allows "no answer", given that there is one.
@@ -49,6 +60,7 @@ class Answer:
     confidence: float
     start: int
     end: int
+    passage: int = 0
 
 
 class ReaderSettings(BaseModel):
@@ -69,13 +81,13 @@ class ReaderSettings(BaseModel):
 class Reading:
     """A query's windows and the logits of each: (start_logits, end_logits), of shape (seq_len,).
 
-    words: shape (n, 2), where the context's words stand; None unless the query aligns to them.
+    words: of each context, shape (n, 2), where its words stand; None unless the query aligns to them.
     """
 
     query: Query
     windows: Sequence[Window]
     logits: Sequence[tuple[FloatArray, FloatArray]]
-    words: NDArray[np.int64] | None = None
+    words: Sequence[NDArray[np.int64]] | None = None
 
     def decode(self, settings: ReaderSettings) -> Decoded:
         """Return the spans and their probabilities, before it is decided whether there is an answer."""
@@ -83,7 +95,7 @@ class Reading:
         return decode(
             self.windows,
             self.logits,
-            self.query.context,
+            self.query.contexts,
             max_answer_length=settings.max_answer_length if length is None else length,
             n_best_size=self.query.top_k,
             temperature=settings.temperature,
@@ -97,13 +109,19 @@ class Reading:
     def decide(self, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
         """Return the answers that this reading's `decode` leads to.
 
-        A context without any span has no answer, even if the query does not allow that. If it does not, the confidence
+        Contexts without any span have no answer, asked for or not. If the query does not allow that, the confidence
         does not depend on the null score.
         """
         query = self.query
         answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
         answers = [
-            Answer(query.context[span.start : span.end], answered * span.probability, span.start, span.end)
+            Answer(
+                query.contexts[span.passage][span.start : span.end],
+                answered * span.probability,
+                span.start,
+                span.end,
+                span.passage,
+            )
             for span in decoded.spans
         ]
         if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
@@ -113,11 +131,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Queries, tokenised: each one's windows, and its context's words where it aligns to them."""
+    """Queries, tokenised: each one's windows, and its contexts' words where it aligns to them."""
 
     queries: Sequence[Query]
     windows_of: Sequence[Sequence[Window]]
-    words_of: Sequence[NDArray[np.int64] | None]
+    words_of: Sequence[Sequence[NDArray[np.int64]] | None]
 
     @property
     def windows(self) -> list[Window]:
@@ -162,9 +180,14 @@ class Reader:
         return prepared.readings(self.submit(prepared).result())
 
     def prepare(self, queries: Sequence[Query]) -> Prepared:
-        """Tokenise the queries and lay windows over their contexts. Raises QuestionTooLong or UnusableWindow."""
-        windows_of = [self._windows(query) for query in queries]
-        words_of = [self._tokenizer.words(query.context) if query.align_to_words else None for query in queries]
+        """Tokenise each text once and lay windows over the contexts. Raises QuestionTooLong or UnusableWindow."""
+        texts = list(dict.fromkeys(chain.from_iterable((query.question, *query.contexts) for query in queries)))
+        tokens = dict(zip(texts, self._tokenizer.encode(texts), strict=True))
+        windows_of = [self._windows(query, tokens) for query in queries]
+        words_of = [
+            [self._tokenizer.words(context) for context in query.contexts] if query.align_to_words else None
+            for query in queries
+        ]
         return Prepared(queries, windows_of, words_of)
 
     def submit(self, prepared: Prepared) -> Future[list[Logits]]:
@@ -183,7 +206,7 @@ class Reader:
         """Return each query's answers, best first."""
         return [reading.answers(self.settings) for reading in prepared.readings(logits)]
 
-    def _windows(self, query: Query) -> list[Window]:
+    def _windows(self, query: Query, tokens: Mapping[str, Tokens]) -> list[Window]:
         max_length = self.settings.max_length if query.max_length is None else query.max_length
         doc_stride = self.settings.doc_stride if query.doc_stride is None else query.doc_stride
         if max_length > self.settings.max_length:
@@ -195,8 +218,7 @@ class Reader:
                 f"an overlap of {doc_stride} tokens (doc_stride) is more than half of a window of {max_length}; "
                 "ask for less, or for longer windows"
             )
-        question, context = self._tokenizer.encode((query.question, query.context))
-        special = self._tokenizer.special
+        question, special = tokens[query.question], self._tokenizer.special
         if query.doc_stride is None and query.max_answer_length is not None:
             doc_stride = overlap(
                 question,
@@ -205,4 +227,10 @@ class Reader:
                 doc_stride=doc_stride,
                 max_answer_length=query.max_answer_length,
             )
-        return slide(question, context, special, max_length=max_length, doc_stride=doc_stride)
+        return [
+            window
+            for passage, context in enumerate(query.contexts)
+            for window in slide(
+                question, tokens[context], special, max_length=max_length, doc_stride=doc_stride, passage=passage
+            )
+        ]

@@ -28,15 +28,17 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Span:
-    """A half-open range of code points in the context, with its score (logits).
+    """A half-open range of code points in a context, with its score (logits).
 
-    probability: that it is right (F1 of at least 1/2, in tokens), given that the context holds an answer.
+    probability: that it is right (F1 of at least 1/2, in tokens), given that one of the contexts holds an answer.
+    passage: index of its context among those of the question.
     """
 
     start: int
     end: int
     score: float
     probability: float
+    passage: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,35 +58,36 @@ class Decoded:
 def decode(
     windows: Sequence[Window],
     logits: Sequence[tuple[FloatArray, FloatArray]],
-    context: str,
+    contexts: Sequence[str],
     *,
     max_answer_length: int,
     n_best_size: int,
     temperature: float = 1.0,
-    words: NDArray[np.int64] | None = None,
+    words: Sequence[NDArray[np.int64]] | None = None,
 ) -> Decoded:
-    """Find the `n_best_size` best spans that do not overlap, over all windows of one context.
+    """Find the `n_best_size` best spans that do not overlap, over all windows of one question's contexts.
 
-    logits: one (start_logits, end_logits) a window, each of shape (seq_len,). max_answer_length: in tokens.
-    words: shape (n, 2), ranges of code points in order; a span that cuts one takes in all of it.
-    A context without tokens has no span; its null probability is 1.
+    windows: by context, and in order. logits: one (start_logits, end_logits) a window, each of shape (seq_len,).
+    max_answer_length: in tokens. words: of each context, shape (n, 2), ranges of code points in order; a span that cuts
+    one takes in all of it. Contexts without tokens have no span; the null probability is 1.
     """
     null_score = min(float(start[0] + end[0]) for start, end in logits)
-    scores, offsets = _join(windows, logits, max_answer_length)
+    scores, offsets, passages = _join(windows, logits, max_answer_length)
     if not scores.size:
         return Decoded((), null_score, 1.0)
     weights, total, log_partition = _softmax(scores, temperature)
     spans: list[Span] = []
     # Bounded: where joiners make one long character of the text, every candidate grows into the same span.
     for score, first, last in islice(_best_apart(scores), 3 * n_best_size):
-        start, end = int(offsets[first, 0]), int(offsets[last, 1])
+        passage, start, end = int(passages[first]), int(offsets[first, 0]), int(offsets[last, 1])
         if words is not None:
-            start, end = whole_words(words, start, end)
-        start, end = whole_characters(context, start, end)
-        if end > start and all(end <= span.start or start >= span.end for span in spans):
+            start, end = whole_words(words[passage], start, end)
+        start, end = whole_characters(contexts[passage], start, end)
+        others = (span for span in spans if span.passage == passage)
+        if end > start and all(end <= span.start or start >= span.end for span in others):
             # Sums in floating point can add up to just above 1.
             probability = min(1.0, _agreeing(weights, first, last) / total)
-            spans.append(Span(start, end, score, probability))
+            spans.append(Span(start, end, score, probability, passage))
         if len(spans) == n_best_size:
             break
     null_log_odds = null_score / temperature - log_partition
@@ -100,11 +103,12 @@ def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tupl
     counts = [len(window.offsets) for window in windows]
     firsts = [0]
     for i in range(1, len(windows)):
-        overlap = windows[i - 1].first_token + counts[i - 1] - windows[i].first_token
+        follows = windows[i].passage == windows[i - 1].passage
+        overlap = windows[i - 1].first_token + counts[i - 1] - windows[i].first_token if follows else 0
         firsts.append(max(0, min(overlap // 2, overlap - max_answer_length)))
     ranges = []
     for i, (window, first) in enumerate(zip(windows, firsts, strict=True)):
-        following = i + 1 < len(windows)
+        following = i + 1 < len(windows) and windows[i + 1].passage == window.passage
         last = windows[i + 1].first_token + firsts[i + 1] - window.first_token if following else counts[i]
         ranges.append((first, last))
     return ranges
@@ -112,18 +116,19 @@ def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tupl
 
 def _join(
     windows: Sequence[Window], logits: Sequence[tuple[FloatArray, FloatArray]], max_answer_length: int
-) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Return the scores of all spans of the context, shape (tokens, max_answer_length), and the tokens' offsets.
+) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the scores of all spans, shape (tokens, max_answer_length), the tokens' offsets, and their passages.
 
     [i, d] is the span from token i to token i + d, scored by the window that owns its start; -inf where there is none.
     """
-    scores, offsets = [], []
+    scores, offsets, passages = [], [], []
     owned = owned_starts(windows, max_answer_length)
     for window, (start_logits, end_logits), (first, last) in zip(windows, logits, owned, strict=True):
         band = _band(start_logits[window.inside], end_logits[window.inside], max_answer_length)
         scores.append(band[first:last])
         offsets.append(window.offsets[first:last])
-    return np.concatenate(scores), np.concatenate(offsets)
+        passages.append(np.full(last - first, window.passage))
+    return np.concatenate(scores), np.concatenate(offsets), np.concatenate(passages)
 
 
 def _band(start_logits: FloatArray, end_logits: FloatArray, max_answer_length: int) -> FloatArray:

@@ -46,7 +46,8 @@ class Window:
 
     input_ids, token_type_ids: shape (seq_len,). offsets: shape (n, 2), those of the slice's tokens, code points into
     the context. first_token: index of the first of them among all of the context's. first_position: where it stands in
-    input_ids; the rest follow it. Position 0 stands for "no answer here".
+    input_ids; the rest follow it. Position 0 stands for "no answer here". passage: index of the context among those of
+    the question.
     """
 
     input_ids: NDArray[np.int64]
@@ -54,6 +55,7 @@ class Window:
     offsets: NDArray[np.int64]
     first_token: int
     first_position: int
+    passage: int = 0
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -86,11 +88,12 @@ def overlap(
 
 
 def slide(
-    question: Tokens, context: Tokens, special: SpecialTokens, *, max_length: int, doc_stride: int
+    question: Tokens, context: Tokens, special: SpecialTokens, *, max_length: int, doc_stride: int, passage: int = 0
 ) -> list[Window]:
     """Lay windows of at most `max_length` tokens over the context; neighbours overlap by `doc_stride` tokens.
 
-    A context without tokens gives one window without context positions.
+    A context without tokens gives one window without context positions. passage: index of the context among those of
+    the question.
     Raises QuestionTooLong when the question leaves too little room for the context.
     """
     allowed = longest_question(special, max_length=max_length, doc_stride=doc_stride)
@@ -101,16 +104,16 @@ def slide(
     first = 0
     while True:
         last = min(first + room, len(context))
-        windows.append(_window(question, context, special, first, last))
+        windows.append(_window(question, context, special, first, last, passage))
         if last == len(context):
             return windows
         first = last - doc_stride
 
 
-def _window(question: Tokens, context: Tokens, special: SpecialTokens, first: int, last: int) -> Window:
+def _window(question: Tokens, context: Tokens, special: SpecialTokens, first: int, last: int, passage: int) -> Window:
     head = len(special.prefix) + len(question) + len(special.middle)
     parts = (special.prefix, question.ids, special.middle, context.ids[first:last], special.suffix)
     input_ids = np.concatenate(parts, dtype=np.int64, casting="unsafe")  # an empty tuple is an array of floats
     token_type_ids = np.full(len(input_ids), special.context_type_id, dtype=np.int64)
     token_type_ids[:head] = 0
-    return Window(input_ids, token_type_ids, context.offsets[first:last], first, head)
+    return Window(input_ids, token_type_ids, context.offsets[first:last], first, head, passage)

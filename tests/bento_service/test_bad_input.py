@@ -41,6 +41,8 @@ EMPTY = [
     ("blank question", body(question=" \t\r\n ")),
     ("blank context", body(context="\u00a0\u3000\u2028")),
     ("invisible context", body(context="\u200b\u0000\ufeff")),
+    ("one empty context", body(context=None, contexts=[CONTEXT, " "])),
+    ("one empty question", body(question=None, questions=["", QUESTION])),
 ]
 
 INVALID = [
@@ -49,6 +51,13 @@ INVALID = [
     ("no fields", b"{}", "question"),
     ("null question", body(question=None), "question"),
     ("null context", body(context=None), "context"),
+    ("question and questions", body(questions=[QUESTION]), "question or questions"),
+    ("context and contexts", body(contexts=[CONTEXT]), "context or contexts"),
+    ("questions and contexts", json.dumps({"questions": [QUESTION], "contexts": [CONTEXT]}).encode(), "questions and"),
+    ("no questions", body(question=None, questions=[]), "questions"),
+    ("no contexts", body(context=None, contexts=[]), "contexts"),
+    ("null among contexts", body(context=None, contexts=[CONTEXT, None]), "contexts.1"),
+    ("text as questions", body(question=None, questions=QUESTION), "questions"),
     ("number as question", body(question=42), "question"),
     ("array as context", body(context=[CONTEXT]), "context"),
     ("object as question", body(question={"text": QUESTION}), "question"),
@@ -73,6 +82,7 @@ INVALID = [
     ("unknown offsets", body(offsets="utf8"), "offsets"),
     ("unknown field", body(temperature=1), "temperature"),
     ("text as field", json.dumps({CONTEXT * 100: 1}).encode(), "question"),
+    ("text as field beside others", body(**{CONTEXT * 100: 1}), "is not a field"),
 ]
 
 MALFORMED = [
@@ -102,6 +112,10 @@ LARGE = [
     ("context of 101,000 characters", body(context=(CONTEXT * 4_000)[:101_000])),
     ("question of 2,001 characters", body(question=(QUESTION * 100)[:2_001])),
     ("question longer than a window", body(question="why " * 450 + MARKER)),
+    ("101 contexts", body(context=None, contexts=[CONTEXT] * 101)),
+    ("65 questions", body(question=None, questions=[QUESTION] * 65)),
+    ("contexts of 200,001 characters", body(context=None, contexts=["x" * 66_667] * 3)),
+    ("a question of 2,001 characters", body(question=None, questions=[QUESTION, "x" * 2_001])),
 ]
 
 MEDIA_TYPES = [

@@ -252,5 +252,5 @@ def test_foreseen_errors_are_told_as_they_are():
 
 def test_many_errors_are_not_all_listed():
     fields = b", ".join(b'"field%d": 1' % i for i in range(50))
-    with pytest.raises(InvalidRequest, match="and 42 more"):
-        parse(AnswerRequest, b"{" + fields + b"}")
+    with pytest.raises(InvalidRequest, match="and 40 more"):
+        parse(AnswerRequest, BODY[:-1] + b", " + fields + b"}")

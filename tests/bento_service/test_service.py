@@ -111,6 +111,27 @@ def test_batch_equals_single_questions(client):
     assert response.json() == {"answers": [client.post("/answer", json=query).json() for query in queries]}
 
 
+def test_one_question_about_many_contexts_has_one_ranking(client):
+    contexts = [*CONTEXTS.values()] * 9
+    response = client.post("/answer", json={"question": "Where is it?", "contexts": contexts, "top_k": 20})
+    assert response.status_code == 200, response.text
+    for span in spans(response.json()):
+        assert contexts[span["context"]][span["start_pos"] : span["end_pos"]] == span["answer"]
+    (alone,) = [client.post("/answer", json={"question": "Where?", "contexts": [CONTEXTS["plain"]]}).json()]
+    assert alone == ask(client, CONTEXTS["plain"], question="Where?") | {"context": 0}
+
+
+def test_many_questions_about_one_context_are_answered_in_order(client):
+    questions = [f"What does clause {i} say?" for i in range(64)]
+    context = LONG["context"][:5_000]
+    response = client.post("/answer", json={"questions": questions, "context": context, "top_k": 2})
+    assert response.status_code == 200, response.text
+    assert list(response.json()) == ["answers"]
+    alone = [ask(client, context, question=question, top_k=2) for question in questions[:3]]
+    assert response.json()["answers"][:3] == alone
+    assert len(response.json()["answers"]) == 64
+
+
 def test_parallel_questions_get_their_own_answers(client):
     contexts = [f"Number {i} lives in house {i * 7}." for i in range(40)]
     alone = [ask(client, context) for context in contexts]
@@ -127,16 +148,17 @@ with bentoml.SyncHTTPClient({server.url!r}) as http:
     answer = http.answer(**EXAMPLE_REQUEST)
     three = http.answer(**EXAMPLE_REQUEST, top_k=3)
     batch = http.answers(queries=[EXAMPLE_REQUEST])
+    several = http.answer(questions=[EXAMPLE_REQUEST["question"]], context=EXAMPLE_REQUEST["context"])
     try:
         http.answer(question=" ", context="Ada.")
     except bentoml.exceptions.BentoMLException as error:
         refused = str(error)
-print(json.dumps([answer, three, batch, refused]))
+print(json.dumps([answer, three, batch, several, refused]))
 """
-    answer, three, batch, refused = run_script(script, tiny_store)
+    answer, three, batch, several, refused = run_script(script, tiny_store)
     assert list(answer) == ["answer", "confidence", "start_pos", "end_pos"]
     assert len(three["alternatives"]) == 2
-    assert batch == {"answers": [answer]}
+    assert batch == several == {"answers": [answer]}
     assert "empty_text" in refused
 
 
@@ -176,7 +198,8 @@ def test_openapi_documents_the_contract(client):
         assert document["components"]["schemas"][schema.rpartition("/")[2]]["example"] == example
         assert set(operation["responses"]) == {"200", "400", "413", "415", "422", "429", "500", "504"}
     fields = document["components"]["schemas"]["AnswerRequest"]["properties"]
-    assert {"question", "context", "top_k", "allow_no_answer", "max_answer_length", "offsets"} == fields.keys()
+    texts = {"question", "questions", "context", "contexts"}
+    assert texts | {"top_k", "allow_no_answer", "max_answer_length", "offsets"} == fields.keys()
     assert all("description" in field for field in fields.values())
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bento_service.errors import QuestionTooLong
+from bento_service.errors import QuestionTooLong, UnusableArgument
 from bento_service.reading.engines import OnnxEngine
 from bento_service.reading.reader import Query, Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
@@ -138,6 +138,28 @@ def test_any_text_keeps_its_offsets(reader, context, top_k):
     for answer in reader.answer(Query("what?", context, top_k=top_k)):
         assert context[answer.start : answer.end] == answer.text
         assert 0 <= answer.confidence <= 1
+
+
+def test_several_contexts_are_ranked_together(tokenizer):
+    # "needle" scores 10 wherever it stands: each of the two is half of the softmax over all three contexts.
+    reader, engine = pointing(tokenizer, "needle")
+    contexts = ["straw", "straw " * 500 + "needle", "needle"]
+    answers = reader.answer(Query("where?", contexts, top_k=3))
+    assert [(a.text, a.passage, a.start) for a in answers[:2]] == [("needle", 1, 3000), ("needle", 2, 0)]
+    assert [a.confidence for a in answers[:2]] == [pytest.approx(0.5, abs=1e-2)] * 2
+    assert len(engine.shapes) == 4
+
+
+def test_no_answer_is_said_when_no_context_holds_one(tokenizer):
+    # The null score is 14; "needle" scores 10, and the other words -10.
+    reader, _ = pointing(tokenizer, "needle", null=7.0)
+    (answer,) = reader.answer(Query("where?", ["straw", "needle"], allow_no_answer=True))
+    assert (answer.text, answer.confidence) == ("", pytest.approx(1 / (1 + math.exp(-4)), abs=1e-3))
+
+
+def test_a_query_without_a_context_says_so():
+    with pytest.raises(UnusableArgument, match="no context"):
+        Query("who?", [])
 
 
 def test_windows_overlap_by_the_answer_length_that_is_asked_for(tokenizer):

@@ -35,7 +35,9 @@ def logits(length: int, start: dict[int, float], end: dict[int, float]):
 def decode_one(start, end, *, max_answer_length=4, n_best_size=3, **options):
     (window,) = windows_of()
     scores = logits(len(window), start, end)
-    return decode([window], [scores], CONTEXT, max_answer_length=max_answer_length, n_best_size=n_best_size, **options)
+    return decode(
+        [window], [scores], [CONTEXT], max_answer_length=max_answer_length, n_best_size=n_best_size, **options
+    )
 
 
 def texts(decoded):
@@ -112,7 +114,7 @@ def test_null_score_is_the_least_over_the_windows():
     windows = windows_of(40)
     scores = [logits(len(window), {0: value}, {0: value}) for window, value in zip(windows, (3.0, 1.0), strict=True)]
     context = " ".join(["xx"] * 40)
-    decoded = decode(windows, scores, context, max_answer_length=4, n_best_size=1)
+    decoded = decode(windows, scores, [context], max_answer_length=4, n_best_size=1)
     assert decoded.null_score == pytest.approx(2.0)
 
 
@@ -125,7 +127,7 @@ def test_a_span_in_the_overlap_of_two_windows_counts_once():
     for window in windows:
         position = 3 + 25 - window.first_token
         scores.append(logits(len(window), {0: 0.0, position: 0.0}, {0: 0.0, position: 0.0}))
-    decoded = decode(windows, scores, " ".join(["xx"] * 40), max_answer_length=2, n_best_size=2)
+    decoded = decode(windows, scores, [" ".join(["xx"] * 40)], max_answer_length=2, n_best_size=2)
     assert (decoded.spans[0].start, decoded.spans[0].end) == (75, 77)
     assert decoded.null_probability == pytest.approx(1 / 2, abs=1e-6)
 
@@ -139,7 +141,7 @@ def test_a_span_agrees_with_its_neighbours_across_two_windows():
         logits(len(windows[0]), {first[0]: 1.0}, {first[1]: 1.0}),
         logits(len(windows[1]), {second[0]: 1.0}, {second[0]: 1.0}),
     ]
-    decoded = decode(windows, scores, " ".join(["xx"] * 40), max_answer_length=2, n_best_size=1)
+    decoded = decode(windows, scores, [" ".join(["xx"] * 40)], max_answer_length=2, n_best_size=1)
     assert (decoded.spans[0].start, decoded.spans[0].end) == (75, 80)
     assert decoded.spans[0].probability == pytest.approx(1, abs=1e-6)
 
@@ -154,7 +156,7 @@ def test_the_search_for_answers_ends_after_three_candidates_each(better, found):
     (window,) = slide(tokens(1), tokens_of_both, BERT, max_length=32, doc_stride=4)
     values = {3 + i: 2.0 for i in range(better)} | {3 + 10: 1.0}
     scores = logits(len(window), values, values)
-    decoded = decode([window], [scores], f"{joined} yy", max_answer_length=1, n_best_size=2)
+    decoded = decode([window], [scores], [f"{joined} yy"], max_answer_length=1, n_best_size=2)
     assert [(span.start, span.end) for span in decoded.spans] == [(0, len(joined)), offsets[-1]][: 1 + found]
 
 
@@ -198,7 +200,7 @@ def test_spans_are_inside_the_context_apart_and_at_most_one_in_total(data):
         row = st.lists(values, min_size=len(window), max_size=len(window))
         scores.append((np.array(data.draw(row), np.float32), np.array(data.draw(row), np.float32)))
     context = " ".join(["xx"] * count)
-    decoded = decode(windows, scores, context, max_answer_length=5, n_best_size=6)
+    decoded = decode(windows, scores, [context], max_answer_length=5, n_best_size=6)
     taken: set[int] = set()
     for span in decoded.spans:
         assert 0 <= span.start < span.end <= len(context)
