@@ -51,7 +51,7 @@ class Parameters:
             max_answer_length=self.max_answer_len,
             max_length=max_seq_len,
             doc_stride=doc_stride,
-            align_to_words=self.align_to_words,
+            align_to="pretokens" if self.align_to_words else "characters",
         )
 
 

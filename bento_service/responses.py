@@ -26,6 +26,15 @@ class AnswerSpan(BaseModel):
         default=None, ge=0, description="Index of the text among `contexts`; only when those were sent."
     )
 
+    occurrences: int | None = Field(
+        default=None, ge=2, description="Places in the texts that say the same; only where it is more than one."
+    )
+    warnings: list[str] | None = Field(
+        default=None,
+        description="Why the confidence is lower: words that the model cannot read, `unknown_words_in_question`, "
+        "`unknown_words_in_context` (a tenth of it or more) or `unknown_words_in_answer`. Only where there are any.",
+    )
+
 
 class AnswerResponse(AnswerSpan):
     """The best answer, and the others when `top_k` was sent."""

@@ -37,7 +37,6 @@ SUCCESSORS = {
     "doc_stride": "windows are those that the model was measured with; POST / takes others",
     "max_seq_len": "windows are those that the model was measured with; POST / takes others",
     "max_question_len": "no question is cut; leave it out",
-    "align_to_words": "POST / takes it",
     "inputs": "send question and context themselves, or this body to POST /",
     "parameters": "send its fields themselves, or this body to POST /",
 }
@@ -109,6 +108,11 @@ class _Options(Request):
         le=MAX_ANSWER_TOKENS,
         description="Longest answer in tokens; by default the model's own setting.",
     )
+    align_to_words: bool = Field(
+        default=True,
+        description="Let an answer take in all of a word, number or identifier (e-mail or web address, path, version, "
+        "serial number) that it would cut.",
+    )
     offsets: Literal["codepoint", "utf16"] = Field(
         default="codepoint",
         description="Unit of the positions: Unicode code points, or UTF-16 code units as in JavaScript.",
@@ -116,7 +120,14 @@ class _Options(Request):
 
     def query(self, question: str, context: str | list[str]) -> Query:
         """Return what the reader is asked."""
-        return Query(question, context, self.top_k, self.allow_no_answer, self.max_answer_length)
+        return Query(
+            question,
+            context,
+            self.top_k,
+            self.allow_no_answer,
+            self.max_answer_length,
+            align_to="words" if self.align_to_words else "characters",
+        )
 
     def lay_out(self, context: str | list[str], answers: Sequence[Answer]) -> AnswerResponse:
         """Lay the answers of one question (best first, at least one) out as the request asked for them."""
@@ -134,6 +145,8 @@ class _Options(Request):
             start_pos=start,
             end_pos=end,
             context=answer.passage if answer.text and text is not context else None,
+            occurrences=answer.occurrences if answer.occurrences > 1 else None,
+            warnings=list(answer.warnings) or None,
         )
 
 

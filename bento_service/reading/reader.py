@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from bento_service.errors import UnusableArgument, UnusableWindow
 from bento_service.reading.engines import Engine, Logits
 from bento_service.reading.scheduler import Scheduler
-from bento_service.reading.spans import Decoded, FloatArray, decode
-from bento_service.reading.tokenization import TextTokenizer
+from bento_service.reading.spans import Decoded, FloatArray, Span, decode
+from bento_service.reading.tokenization import TextTokenizer, out_of
+from bento_service.reading.unknown import FEW, IN_ANSWER, IN_CONTEXT, IN_QUESTION, known_share
 from bento_service.reading.windows import Tokens, Window, overlap, slide
+from bento_service.reading.words import whole_characters, whole_words
+
+Ranges = NDArray[np.int64]
+"""Shape (n, 2): half-open ranges of code points."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,8 @@ class Query:
     """One question about one context, or about several that are ranked together.
 
     Lengths are in tokens; None means the model's own setting. max_length: of a window. doc_stride: overlap of
-    neighbouring windows; None: as far as max_answer_length needs.
-    align_to_words: a span that begins or ends within a word of the tokenizer takes in all of it.
+    neighbouring windows; None: as far as max_answer_length needs. align_to: what an answer takes in all of when it cuts
+    it: "words", numbers and identifiers among them, "pretokens" (the tokenizer's own words) or "characters".
     """
 
     question: str
@@ -35,7 +42,7 @@ class Query:
     max_answer_length: int | None = None
     max_length: int | None = None
     doc_stride: int | None = None
-    align_to_words: bool = False
+    align_to: Literal["words", "pretokens", "characters"] = "words"
 
     def __post_init__(self) -> None:
         """Raise UnusableArgument where there is no context to read."""
@@ -53,7 +60,9 @@ class Answer:
     """contexts[passage][start:end] == text, in code points; "" at 0, 0 says that no context holds an answer.
 
     confidence: probability that the answer is right, where right is an F1 of at least 1/2 with the asked-for span, or
-    that there is none. Unless the query allows "no answer", given that there is one.
+    that there is none. Unless the query allows "no answer", given that there is one. It is multiplied by the shares of
+    question, context and answer that the model can read; warnings: names of those that it cannot (`reading.unknown`).
+    passage: index of the context. occurrences: places in all contexts that say the same.
     """
 
     text: str
@@ -61,6 +70,8 @@ class Answer:
     start: int
     end: int
     passage: int = 0
+    occurrences: int = 1
+    warnings: tuple[str, ...] = ()
 
 
 class ReaderSettings(BaseModel):
@@ -81,13 +92,15 @@ class ReaderSettings(BaseModel):
 class Reading:
     """A query's windows and the logits of each: (start_logits, end_logits), of shape (seq_len,).
 
-    words: of each context, shape (n, 2), where its words stand; None unless the query aligns to them.
+    pretokens: where the tokenizer's words stand in each context; None unless the query aligns to them. unknown: where
+    the model cannot read a text, by text.
     """
 
     query: Query
     windows: Sequence[Window]
     logits: Sequence[tuple[FloatArray, FloatArray]]
-    words: Sequence[NDArray[np.int64]] | None = None
+    pretokens: Sequence[Ranges] | None = None
+    unknown: Mapping[str, Ranges] = field(default_factory=dict)
 
     def decode(self, settings: ReaderSettings) -> Decoded:
         """Return the spans and their probabilities, before it is decided whether there is an answer."""
@@ -99,7 +112,8 @@ class Reading:
             max_answer_length=settings.max_answer_length if length is None else length,
             n_best_size=self.query.top_k,
             temperature=settings.temperature,
-            words=self.words,
+            widen=self._widen,
+            known=self._known_span if self.unknown else None,
         )
 
     def answers(self, settings: ReaderSettings) -> list[Answer]:
@@ -114,28 +128,53 @@ class Reading:
         """
         query = self.query
         answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
-        answers = [
-            Answer(
-                query.contexts[span.passage][span.start : span.end],
-                answered * span.probability,
-                span.start,
-                span.end,
-                span.passage,
-            )
-            for span in decoded.spans
-        ]
+        answers = [self._answer(span, answered) for span in decoded.spans]
         if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
             return answers
-        return [Answer("", decoded.null_probability, 0, 0), *answers][: query.top_k]
+        return [self._no_answer(decoded.null_probability), *answers][: query.top_k]
+
+    def _answer(self, span: Span, answered: float) -> Answer:
+        """Return a span as an answer. answered: probability that there is one."""
+        context = self.query.contexts[span.passage]
+        text = context[span.start : span.end]
+        known = self._known(self.query.question), self._known(context), self._known(context, span.start, span.end)
+        confidence = answered * span.probability * known[0]
+        return Answer(text, confidence, span.start, span.end, span.passage, span.occurrences, _warnings(*known))
+
+    def _no_answer(self, probability: float) -> Answer:
+        known = self._known(self.query.question), min(map(self._known, self.query.contexts))
+        return Answer("", probability * math.prod(known), 0, 0, warnings=_warnings(*known))
+
+    def _known_span(self, passage: int, start: int, end: int) -> float:
+        context = self.query.contexts[passage]
+        return self._known(context) * self._known(context, start, end)
+
+    def _known(self, text: str, start: int = 0, end: int | None = None) -> float:
+        return known_share(text, self.unknown.get(text), start, end)
+
+    def _widen(self, passage: int, start: int, end: int) -> tuple[int, int]:
+        """Move a span's edges out of what the query aligns to."""
+        context = self.query.contexts[passage]
+        if self.pretokens is not None:
+            start, end = out_of(self.pretokens[passage], start, end)
+        start, end = whole_characters(context, start, end)
+        return whole_words(context, start, end) if self.query.align_to == "words" else (start, end)
+
+
+def _warnings(question: float, context: float, answer: float = 1.0) -> tuple[str, ...]:
+    """Return the warnings. question, context, answer: share of each that is known."""
+    few = (question < 1, IN_QUESTION), (context < 1 - FEW, IN_CONTEXT), (answer < 1, IN_ANSWER)
+    return tuple(warning for applies, warning in few if applies)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Queries, tokenised: each one's windows, and its contexts' words where it aligns to them."""
+    """Queries, tokenised: each one's windows, its contexts' pretokens where it aligns to them, and what is unknown."""
 
     queries: Sequence[Query]
     windows_of: Sequence[Sequence[Window]]
-    words_of: Sequence[Sequence[NDArray[np.int64]] | None]
+    pretokens_of: Sequence[Sequence[Ranges] | None]
+    unknown: Mapping[str, Ranges] = field(default_factory=dict)
 
     @property
     def windows(self) -> list[Window]:
@@ -150,8 +189,11 @@ class Prepared:
     def readings(self, logits: Sequence[Logits]) -> list[Reading]:
         """Return each query with its windows and their logits. logits: those of all windows, in order."""
         row = iter(logits)
-        rows = zip(self.queries, self.windows_of, self.words_of, strict=True)
-        return [Reading(query, windows, [next(row) for _ in windows], words) for query, windows, words in rows]
+        rows = zip(self.queries, self.windows_of, self.pretokens_of, strict=True)
+        return [
+            Reading(query, windows, [next(row) for _ in windows], pretokens, self.unknown)
+            for query, windows, pretokens in rows
+        ]
 
 
 class Reader:
@@ -184,11 +226,13 @@ class Reader:
         texts = list(dict.fromkeys(chain.from_iterable((query.question, *query.contexts) for query in queries)))
         tokens = dict(zip(texts, self._tokenizer.encode(texts), strict=True))
         windows_of = [self._windows(query, tokens) for query in queries]
-        words_of = [
-            [self._tokenizer.words(context) for context in query.contexts] if query.align_to_words else None
+        pretokens_of = [
+            [self._tokenizer.words(context) for context in query.contexts] if query.align_to == "pretokens" else None
             for query in queries
         ]
-        return Prepared(queries, windows_of, words_of)
+        missing = {text: self._tokenizer.unknown(tokens[text]) for text in texts}
+        unknown = {text: ranges for text, ranges in missing.items() if ranges is not None}
+        return Prepared(queries, windows_of, pretokens_of, unknown)
 
     def submit(self, prepared: Prepared) -> Future[list[Logits]]:
         """Submit the windows to the engine; the future holds their logits in order, and fails as the engine does."""

@@ -12,26 +12,36 @@ softmax, which "1789" and "in 1789" would halve between them, but the sum over a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bento_service.reading.places import Place, Places, say_the_same
 from bento_service.reading.windows import Window
 from bento_service.reading.words import whole_characters
 
 FloatArray = NDArray[np.float32]
 
 
+POOL = 3
+"""Texts that are compared for the most probable one, however few are asked for: a fourth is never it."""
+
+Widen = Callable[[int, int, int], tuple[int, int]]
+"""Moves a span's edges outwards: (passage, start, end) -> (start, end)."""
+Known = Callable[[int, int, int], float]
+"""Says how much of a span and its context the model can read, 0 to 1: (passage, start, end) -> share."""
+
+
 @dataclass(frozen=True)
 class Span:
     """A half-open range of code points in a context, with its score (logits).
 
-    probability: that it is right (F1 of at least 1/2, in tokens), given that one of the contexts holds an answer.
-    passage: index of its context among those of the question.
+    probability: that it is right (F1 of at least 1/2), given that one of the contexts holds an answer. passage: index
+    of its context among those of the question. occurrences: places in the contexts that say the same.
     """
 
     start: int
@@ -39,20 +49,25 @@ class Span:
     score: float
     probability: float
     passage: int = 0
+    occurrences: int = 1
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The result of one question's windows: spans by score, best first, and how likely there is no answer."""
+    """What the logits of one question's windows say: spans, most probable first, and how likely there is no answer.
+
+    best_score: of all spans.
+    """
 
     spans: tuple[Span, ...]
     null_score: float
     null_probability: float
+    best_score: float = -math.inf
 
     @property
     def null_score_diff(self) -> float:
         """Null score minus best span's score; SQuAD 2.0 says "no answer" above a threshold of it."""
-        return self.null_score - self.spans[0].score if self.spans else math.inf
+        return self.null_score - self.best_score
 
 
 def decode(
@@ -63,35 +78,68 @@ def decode(
     max_answer_length: int,
     n_best_size: int,
     temperature: float = 1.0,
-    words: Sequence[NDArray[np.int64]] | None = None,
+    widen: Widen | None = None,
+    known: Known | None = None,
 ) -> Decoded:
-    """Find the `n_best_size` best spans that do not overlap, over all windows of one question's contexts.
+    """Find the `n_best_size` most probable answers, no text twice and none overlapping another.
 
-    windows: by context, and in order. logits: one (start_logits, end_logits) a window, each of shape (seq_len,).
-    max_answer_length: in tokens. words: of each context, shape (n, 2), ranges of code points in order; a span that cuts
-    one takes in all of it. Contexts without tokens have no span; the null probability is 1.
+    windows: of all contexts, by context and in order. logits: one (start_logits, end_logits) a window, each of shape
+    (seq_len,). max_answer_length: in tokens. widen: by default to whole characters. known: multiplies the probability.
+    Contexts without a letter or digit have no span; the null probability is 1.
     """
     null_score = min(float(start[0] + end[0]) for start, end in logits)
-    scores, offsets, passages = _join(windows, logits, max_answer_length)
-    if not scores.size:
+    scores, places = _join(windows, logits, contexts, max_answer_length)
+    if len(contexts) > 1:
+        scores += word_scores(windows, len(contexts))[places.passages, None]
+    if not scores.size or (best_score := float(scores.max())) == -math.inf:
         return Decoded((), null_score, 1.0)
     weights, total, log_partition = _softmax(scores, temperature)
-    spans: list[Span] = []
-    # Bounded: where joiners make one long character of the text, every candidate grows into the same span.
-    for score, first, last in islice(_best_apart(scores), 3 * n_best_size):
-        passage, start, end = int(passages[first]), int(offsets[first, 0]), int(offsets[last, 1])
-        if words is not None:
-            start, end = whole_words(words[passage], start, end)
-        start, end = whole_characters(contexts[passage], start, end)
-        others = (span for span in spans if span.passage == passage)
-        if end > start and all(end <= span.start or start >= span.end for span in others):
-            # Sums in floating point can add up to just above 1.
-            probability = min(1.0, _agreeing(weights, first, last) / total)
-            spans.append(Span(start, end, score, probability, passage))
-        if len(spans) == n_best_size:
-            break
+
+    def whole(passage: int, start: int, end: int) -> tuple[int, int]:
+        return whole_characters(contexts[passage], start, end)
+
+    found = _best_texts(scores.copy(), places, max(n_best_size, POOL), widen or whole)
+    spans = []
+    for text in found:
+        share = 1.0 if known is None else known(text.passage, text.start, text.end)
+        probability = share * _agreeing(weights, text.places) / total
+        spans.append(Span(text.start, text.end, text.score, probability, text.passage, len(text.places)))
     null_log_odds = null_score / temperature - log_partition
-    return Decoded(tuple(spans), null_score, float(np.exp(-np.logaddexp(0, -null_log_odds))))
+    null_probability = float(np.exp(-np.logaddexp(0, -null_log_odds)))
+    return Decoded(_ranked(spans, n_best_size), null_score, null_probability, best_score)
+
+
+def word_scores(windows: Sequence[Window], count: int) -> FloatArray:
+    """Return what the words of the question that each of `count` passages has add to its spans' scores, shape (count,).
+
+    As the log-likelihood ratio of a naive Bayes model has it, a token adds log((n + 1) / (df + 1/2)) where df of n
+    passages have it. What the best passage has is taken from all, so that of a single one the scores stay as they are.
+    """
+    question = np.unique(windows[0].input_ids[: windows[0].first_position])
+    present = np.zeros((count, len(question)), dtype=bool)
+    for window in windows:
+        present[window.passage] |= np.isin(question, window.input_ids[window.inside])
+    found_in = present.sum(axis=0)
+    sums = present @ np.log((count + 1) / (found_in + 0.5))
+    scores: FloatArray = (sums - sums.max()).astype(np.float32)
+    return scores
+
+
+def _ranked(spans: Sequence[Span], count: int) -> tuple[Span, ...]:
+    """Rank by probability, and give no span a greater one than the span before it.
+
+    The most probable of the first POOL is the best, however many follow.
+    """
+    parts = (sorted(part, key=_probability, reverse=True) for part in (spans[:POOL], spans[POOL:]))
+    ranked, most = [], 1.0  # sums can exceed 1 by rounding
+    for span in islice(chain(*parts), count):
+        ranked.append(span if span.probability <= most else replace(span, probability=most))
+        most = ranked[-1].probability
+    return tuple(ranked)
+
+
+def _probability(span: Span) -> float:
+    return span.probability
 
 
 def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tuple[int, int]]:
@@ -114,12 +162,82 @@ def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tupl
     return ranges
 
 
-def _join(
-    windows: Sequence[Window], logits: Sequence[tuple[FloatArray, FloatArray]], max_answer_length: int
-) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the scores of all spans, shape (tokens, max_answer_length), the tokens' offsets, and their passages.
+@dataclass(frozen=True)
+class _Text:
+    """A span that is an answer, and the places that say the same, its own first."""
 
-    [i, d] is the span from token i to token i + d, scored by the window that owns its start; -inf where there is none.
+    passage: int
+    start: int
+    end: int
+    score: float
+    places: list[Place]
+
+
+def _best_texts(scores: FloatArray, places: Places, count: int, widen: Widen) -> list[_Text]:
+    """Return the best spans of different texts, at most `count`.
+
+    Writes into `scores`: what was found is struck out, with all that overlaps it. Ties go to the earlier start, then to
+    the shorter span.
+    """
+    found: list[_Text] = []
+    words: list[list[str]] = []
+    taken = bytearray(len(scores))  # 1 for each token of what was found
+    width = scores.shape[1]
+    while len(found) < count:
+        first, length = divmod(int(scores.argmax()), width)
+        score = float(scores[first, length])
+        if score == -math.inf:
+            break
+        passage, last = int(places.passages[first]), first + length
+        start, end = widen(passage, int(places.offsets[first, 0]), int(places.offsets[last, 1]))
+        own = places.tokens(passage, start, end)
+        free = taken.find(1, own[0], own[1] + 1) < 0
+        _take(scores, taken, (first, last))
+        _take(scores, taken, own)
+        if not free:  # widened into what was found before
+            continue
+        again = [place for place in places.again(passage, start, end) if taken.find(1, place[0], place[1] + 1) < 0]
+        for place in again:
+            _take(scores, taken, place)
+        said = places.words(passage, start, end)
+        same = next((i for i, others in enumerate(words) if say_the_same(said, others)), None)
+        if same is None:
+            found.append(_Text(passage, start, end, score, [own, *again]))
+            words.append(said)
+        elif len(found) < POOL:
+            found[same].places.extend([own, *again])
+    return found
+
+
+def _take(scores: FloatArray, taken: bytearray, place: Place) -> None:
+    """Mark a place as taken, unless it is, and strike out all spans that overlap it."""
+    first, last = place
+    if taken.find(0, first, last + 1) < 0:
+        return
+    taken[first : last + 1] = b"\x01" * (last + 1 - first)
+    scores[first : last + 1] = -math.inf
+    width = scores.shape[1]
+    before = min(first, width - 1)
+    np.putmask(scores[first - before : first], _reaching(before, width), -np.inf)
+
+
+@lru_cache(maxsize=64)
+def _reaching(before: int, width: int) -> NDArray[np.bool_]:
+    """Say which of the spans from the `before` tokens in front of a place reach into it, shape (before, width)."""
+    reaching: NDArray[np.bool_] = np.arange(width) >= np.arange(before, 0, -1)[:, None]
+    return reaching
+
+
+def _join(
+    windows: Sequence[Window],
+    logits: Sequence[tuple[FloatArray, FloatArray]],
+    contexts: Sequence[str],
+    max_answer_length: int,
+) -> tuple[FloatArray, Places]:
+    """Return the scores of all spans, shape (tokens, max_answer_length), and where their tokens stand.
+
+    [i, d] is the span from token i to token i + d, scored by the window that owns its start; -inf where there is none,
+    or none with a letter or digit.
     """
     scores, offsets, passages = [], [], []
     owned = owned_starts(windows, max_answer_length)
@@ -128,7 +246,11 @@ def _join(
         scores.append(band[first:last])
         offsets.append(window.offsets[first:last])
         passages.append(np.full(last - first, window.passage))
-    return np.concatenate(scores), np.concatenate(offsets), np.concatenate(passages)
+    joined, places = np.concatenate(scores), Places(contexts, np.concatenate(offsets), np.concatenate(passages))
+    wordless = places.wordless()
+    rows = np.flatnonzero(wordless)
+    joined[rows] += np.where(np.arange(max_answer_length) < wordless[rows, None], -np.inf, np.float32(0))
+    return joined, places
 
 
 def _band(start_logits: FloatArray, end_logits: FloatArray, max_answer_length: int) -> FloatArray:
@@ -151,30 +273,17 @@ def _softmax(scores: FloatArray, temperature: float) -> tuple[FloatArray, float,
     return weights, total, float(top) / temperature + math.log(total)
 
 
-def _best_apart(scores: FloatArray) -> Iterator[tuple[float, int, int]]:
-    """Yield the best span, strike out all that overlap it, and so on: (score, first, last) in tokens, both inclusive.
-
-    Ties go to the earlier start, then to the shorter span.
-    """
-    scores = scores.copy()
-    width = scores.shape[1]
-    while True:
-        first, length = divmod(int(scores.argmax()), width)
-        score = float(scores[first, length])
-        if score == -math.inf:
-            return
-        yield score, first, first + length
-        scores[first : first + length + 1] = -math.inf
-        for before in range(max(0, first - width + 1), first):
-            scores[before, first - before :] = -math.inf
-
-
-def _agreeing(weights: FloatArray, first: int, last: int) -> float:
-    """Add up the weights of the spans whose F1 with tokens first to last (inclusive) is at least 1/2."""
+def _agreeing(weights: FloatArray, places: Sequence[Place]) -> float:
+    """Add up the weights of the spans that have an F1 of at least 1/2 with one of the places, each once."""
     width = weights.shape[1]
-    before = min(first, width - 1)
-    agreeing = _agreement(before, last - first + 1, width)
-    return float(weights[first - before : last + 1].sum(where=agreeing, dtype=np.float64))
+    rows = [slice(first - min(first, width - 1), last + 1) for first, last in places]
+    regions = [_agreement(min(first, width - 1), last - first + 1, width) for first, last in places]
+    if len(places) == 1:
+        return float(weights[rows[0]].sum(where=regions[0], dtype=np.float64))
+    agreeing = np.zeros(weights.shape, dtype=bool)
+    for row, region in zip(rows, regions, strict=True):
+        agreeing[row] |= region
+    return float(weights[agreeing].sum(dtype=np.float64))
 
 
 @lru_cache(maxsize=64)
@@ -189,15 +298,3 @@ def _agreement(before: int, length: int, width: int) -> NDArray[np.bool_]:
     shared = np.minimum(starts + lengths, before + length) - np.maximum(starts, before)
     agreeing: NDArray[np.bool_] = 4 * shared >= length + lengths
     return agreeing
-
-
-def whole_words(words: NDArray[np.int64], start: int, end: int) -> tuple[int, int]:
-    """Move a span's edges out of the words that they cut. words: shape (n, 2), half-open ranges in order."""
-    starts, ends = words[:, 0], words[:, 1]
-    cut = (starts < start) & (start < ends)
-    if cut.any():
-        start = int(starts[cut].min())
-    cut = (starts < end) & (end < ends)
-    if cut.any():
-        end = int(ends[cut].max())
-    return start, end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -25,6 +26,7 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.special = _special_tokens(tokenizer)
+        self._unknown_id = _unknown_id(tokenizer)
 
     @classmethod
     def from_file(cls, path: Path) -> TextTokenizer:
@@ -39,6 +41,11 @@ class TextTokenizer:
         """
         encodings = self._tokenizer.encode_batch([separate_words(text) for text in texts], add_special_tokens=False)
         return [_tokens(encoding) for encoding in encodings]
+
+    def unknown(self, tokens: Tokens) -> NDArray[np.int64] | None:
+        """Return where tokens stand for what the vocabulary lacks, shape (n, 2), code points; None if nowhere."""
+        missing = tokens.ids == self._unknown_id
+        return tokens.offsets[missing] if missing.any() else None
 
     def words(self, text: str) -> NDArray[np.int64]:
         """Return where the tokenizer's words stand, shape (n, 2): half-open ranges of code points, in order.
@@ -59,6 +66,13 @@ def _tokens(encoding: Encoding) -> Tokens:
     return Tokens(np.array(encoding.ids, dtype=np.int64), offsets.reshape(-1, 2))
 
 
+def _unknown_id(tokenizer: Tokenizer) -> int | None:
+    """Return the id of the token for what the vocabulary lacks; None for a vocabulary of bytes, which lacks nothing."""
+    model = json.loads(tokenizer.to_str())["model"]
+    unknown_id = model.get("unk_id")
+    return tokenizer.token_to_id(model["unk_token"]) if unknown_id is None and model.get("unk_token") else unknown_id
+
+
 def _special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
     """Read the layout of a pair off the tokenizer's own post-processor, whatever the model family."""
     pair = tokenizer.encode("a", "b")
@@ -70,3 +84,15 @@ def _special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
         suffix=tuple(pair.ids[of_context[-1] + 1 :]),
         context_type_id=pair.type_ids[of_context[0]],
     )
+
+
+def out_of(ranges: NDArray[np.int64], start: int, end: int) -> tuple[int, int]:
+    """Move a span's edges out of the ranges that they cut. ranges: shape (n, 2), half-open, in order."""
+    starts, ends = ranges[:, 0], ranges[:, 1]
+    cut = (starts < start) & (start < ends)
+    if cut.any():
+        start = int(starts[cut].min())
+    cut = (starts < end) & (end < ends)
+    if cut.any():
+        end = int(ends[cut].max())
+    return start, end

@@ -15,12 +15,35 @@ _SEPARATOR = re.compile(
     "\U000f0000-\U000ffffd\U00100000-\U0010fffd]"
 )
 # Han, kana and their marks, Thai, Lao, Tibetan, Myanmar and Khmer: no white space between words.
-_SPACELESS = re.compile(
-    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
-    "\u4e00-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U000323af]"
+_SPACELESS_RANGES = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
+_SPACELESS = re.compile(f"[{_SPACELESS_RANGES}]")
 _ESCAPE = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 """A terminal's colours."""
+
+
+LONGEST_WORD = 200
+"""Characters on either side of a cut up to which an answer is widened: more is no word that anyone would write."""
+_WORD = re.compile(
+    rf"""
+    [\w.+-]+@[\w-]+(?:\.[\w-]+)+                         # an e-mail address
+    | @\w(?:[\w.]*\w)?                                   # an account
+    | (?:[A-Za-z][A-Za-z0-9+.-]*://|www\.)[^\s<>"]*[\w/]  # an address of the web
+    | [A-Za-z]:\\[^\s<>"]*\w                             # a path, of Windows
+    | (?<!\w)[~.]{{0,2}}/[\w.-]*\w(?:/[\w.-]*\w)*/?       # and of others
+    | \w[\w-]*(?:\.[\w-]*\w){{2,}}(?::\d+)?               # a version, a host
+    | \d+(?:[.,]\d+)+                                    # a number
+    | \d+(?:[-:/]\d+){{2,}}                               # a date, a time
+    | \#[0-9A-Fa-f]+\b                                   # a colour, a ticket
+    | \w*[^\W_]_\w+(?:[-.:/\#]\w+)*                     # a name in a program
+    | (?=[A-Z0-9-/:.\#_]*\d)(?=[A-Z0-9-/:.\#_]*[A-Z])    # a serial number: capitals and digits
+      \b[A-Z0-9]+(?:[-/:.\#_][A-Z0-9]+)+(?!\w)
+    | [^\W{_SPACELESS_RANGES}\uac00-\ud7a3]+             # a word; Korean sets particles behind it without a space
+    """,
+    re.VERBOSE,
+)
 
 
 def separate_words(text: str) -> str:
@@ -34,6 +57,28 @@ def separate_words(text: str) -> str:
 def is_spaceless(character: str) -> bool:
     """Return whether the character's script sets no white space between words."""
     return _SPACELESS.match(character) is not None
+
+
+def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
+    """Move a span's edges out of the words, numbers and identifiers that they cut.
+
+    Parts joined by a hyphen or a slash stay apart, unless they make an e-mail address, a path, a serial number or such.
+    """
+    return _cut_word(context, start)[0], _cut_word(context, end)[1]
+
+
+def _cut_word(context: str, position: int) -> tuple[int, int]:
+    """Return the range of the word that goes on across a position, or an empty one."""
+    low = high = position
+    while low > max(0, position - LONGEST_WORD) and not context[low - 1].isspace():
+        low -= 1
+    while high < min(len(context), position + LONGEST_WORD) and not context[high].isspace():
+        high += 1
+    if LONGEST_WORD not in (position - low, high - position) and low < position < high:
+        for match in _WORD.finditer(context, low, high):
+            if match.start() < position < match.end():
+                return match.span()
+    return position, position
 
 
 def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:

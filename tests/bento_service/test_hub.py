@@ -91,7 +91,6 @@ def test_the_page_is_at_the_same_path(client):
         ("max_answer_len", "it is called max_answer_length here"),
         ("doc_stride", "POST / takes others"),
         ("max_seq_len", "POST / takes others"),
-        ("align_to_words", "POST / takes it"),
         ("inputs", "send question and context themselves"),
     ],
 )

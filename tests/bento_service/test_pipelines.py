@@ -101,7 +101,7 @@ def test_defaults_are_those_of_the_removed_pipeline(qa, monkeypatch):
     monkeypatch.setattr(qa.reader, "answer_all", watched)
     qa(question=QUESTION, context=LONG)
     qa(question=QUESTION, context=LONG, max_seq_len=64, max_answer_len=3, doc_stride=8)
-    assert asked[0] == Query(QUESTION, LONG, max_answer_length=15, max_length=384, doc_stride=128, align_to_words=True)
+    assert asked[0] == Query(QUESTION, LONG, max_answer_length=15, max_length=384, doc_stride=128, align_to="pretokens")
     assert (asked[1].max_length, asked[1].doc_stride, asked[1].max_answer_length) == (64, 8, 3)
 
 

@@ -14,6 +14,7 @@ def test_a_request_asks_the_reader_what_it_says():
     assert request("x").to_queries() == [Query("Who?", "x", 1, False, None)]
     asked = request("x", top_k=3, allow_no_answer=True, max_answer_length=7)
     assert asked.to_queries() == [Query("Who?", "x", 3, True, 7)]
+    assert request("x", align_to_words=False).to_queries() == [Query("Who?", "x", align_to="characters")]
 
 
 def test_positions_in_utf16():

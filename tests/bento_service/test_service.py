@@ -74,6 +74,10 @@ def test_alternatives_are_ranked_and_apart(client, context):
     assert len(found) <= 20
     alone = ask(client, context, top_k=1)
     assert alone == found[0] | {"alternatives": []}
+    confidences = [span["confidence"] for span in found]
+    assert confidences == sorted(confidences, reverse=True)
+    said = [span["answer"] for span in found]
+    assert len(set(said)) == len(said)
     ranges = sorted((span["start_pos"], span["end_pos"]) for span in found)
     assert all(left[1] <= right[0] for left, right in pairwise(ranges))
 
@@ -82,6 +86,28 @@ def test_alternatives_are_there_when_top_k_is_sent(client):
     assert ask(client, "x", top_k=1)["alternatives"] == []
     assert len(ask(client, LONG["context"][:500], top_k=3)["alternatives"]) == 2
     assert "alternatives" not in ask(client, "x", max_answer_length=3)
+
+
+def test_what_the_model_cannot_read_is_no_confident_answer(client):
+    thai = "ห้องสมุดของโรงเรียนเปิดเวลาแปดโมงเช้า"
+    answer = ask(client, thai, question="ห้องสมุดเปิดกี่โมง")
+    assert answer["confidence"] == 0
+    assert "unknown_words_in_question" in answer["warnings"]
+    assert "warnings" not in ask(client, CONTEXTS["plain"])
+
+
+def test_an_identifier_is_cut_only_where_that_is_asked_for(client):
+    context = "https://docs.example.org/a?b=1"
+    assert {ask(client, context, max_answer_length=n)["answer"] for n in (1, 2, 3)} == {context}
+    assert ask(client, context, max_answer_length=1, align_to_words=False)["answer"] != context
+
+
+def test_repeated_text_is_one_answer(client):
+    answer = ask(client, "Ada swims. " * 5, top_k=20)
+    assert "occurrences" in answer
+    assert sum(span.get("occurrences", 1) for span in spans(answer)) >= 10
+    said = [span["answer"].lower() for span in spans(answer)]
+    assert len(set(said)) == len(said)
 
 
 def test_max_answer_length(client):
@@ -93,7 +119,8 @@ def test_max_answer_length(client):
 def test_allow_no_answer(client):
     for context in CONTEXTS.values():
         answer = ask(client, context, allow_no_answer=True)
-        assert list(answer) == ["answer", "confidence", "start_pos", "end_pos"]
+        assert list(answer)[:4] == ["answer", "confidence", "start_pos", "end_pos"]
+        assert answer.keys() - {"occurrences", "warnings"} == set(list(answer)[:4])
         if answer["answer"] == "":
             assert (answer["start_pos"], answer["end_pos"]) == (0, 0)
 
@@ -199,7 +226,8 @@ def test_openapi_documents_the_contract(client):
         assert set(operation["responses"]) == {"200", "400", "413", "415", "422", "429", "500", "504"}
     fields = document["components"]["schemas"]["AnswerRequest"]["properties"]
     texts = {"question", "questions", "context", "contexts"}
-    assert texts | {"top_k", "allow_no_answer", "max_answer_length", "offsets"} == fields.keys()
+    options = {"top_k", "allow_no_answer", "max_answer_length", "align_to_words", "offsets"}
+    assert texts | options == fields.keys()
     assert all("description" in field for field in fields.values())
 
 

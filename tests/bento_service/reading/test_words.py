@@ -1,6 +1,6 @@
 import pytest
 
-from bento_service.reading.words import separate_words, whole_characters
+from bento_service.reading.words import separate_words, whole_characters, whole_words
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,34 @@ def test_joiners_direction_marks_and_tags_stand_inside_words(text):
 )
 def test_a_start_inside_a_visible_character_moves_to_its_first_code_point(context, span, expected):
     assert whole_characters(context, *span) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "cut", "word"),
+    [
+        ("Mail j.doe+sales@mail.example.com now.", "@mail", "j.doe+sales@mail.example.com"),
+        ("(See https://docs.example.org/a?b=1.)", "https://docs", "https://docs.example.org/a?b=1"),
+        ("It runs at docs.example.org:8080, too.", "example", "docs.example.org:8080"),
+        ("Read /var/log/app/err.log first.", "log/app", "/var/log/app/err.log"),
+        ("Read C:\\Temp\\run.log first.", "Temp", "C:\\Temp\\run.log"),
+        ("Part SN-99Z-1K, grey.", "99Z", "SN-99Z-1K"),
+        ("Quote INV/2023/0098.", "2023", "INV/2023/0098"),
+        ("It is in v2.14.3-rc1 now.", "14", "v2.14.3-rc1"),
+        ("Set user_id_42 to 0.", "id", "user_id_42"),
+        ("Follow @night_owl99!", "owl", "@night_owl99"),
+        ("It is 3.5 km long.", "3", "3.5"),
+        ("Made on 2023-05-01.", "05", "2023-05-01"),
+        ("Szczebrzeszyn is a town.", "brze", "Szczebrzeszyn"),
+        # Joined, but not cut: parts of ordinary words, ranges and possessives are answers of their own.
+        ("the 18-year-old boy", "18", "18"),
+        ("in 1998-2001 or so", "1998", "1998"),
+        ("Okafor's bakery", "Okafor", "Okafor"),
+        ("a red/green flag", "green", "green"),
+        ("東京タワーは高い", "京タ", "京タ"),
+        ("x" * 500, "xxx", "xxx"),
+    ],
+)
+def test_a_span_takes_in_the_word_or_identifier_that_it_cuts(text, cut, word):
+    start = text.index(cut)
+    start, end = whole_words(text, start, start + len(cut))
+    assert text[start:end] == word

@@ -1,0 +1,124 @@
+"""Where contexts say the same as an answer: its words again, whatever their case, article and punctuation. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bento_service.reading.words import is_spaceless
+
+Place = tuple[int, int]
+"""The first and the last token of a text among all of a question's context tokens."""
+
+_ARTICLE = re.compile(r"(?:a|an|the)\s+(?=\S)")
+_PUNCTUATION = " .,;:!?\"'()[]{}<>«»“”‘’„…。、，；：！？「」『』（）*_|/\\"
+_WHITE_SPACE = ("\n", "\r", "\t", "\xa0", "\u3000")
+_CONNECTORS = frozenset("-.,:/@_–")
+"""Between letters or digits without a space, these make one word or number of both sides: "3.5", "red-haired"."""
+
+_ASCII_LETTERS = np.array([chr(code).isalnum() for code in range(128)] + [False])
+
+
+class Places:
+    """The context tokens of all passages in a row, and where texts stand among them.
+
+    offsets: shape (n, 2), code points. passages: shape (n,), in order.
+    """
+
+    def __init__(self, contexts: Sequence[str], offsets: NDArray[np.int64], passages: NDArray[np.int64]) -> None:
+        self.contexts, self.offsets, self.passages = contexts, offsets, passages
+        self._folded = [fold(context) for context in contexts]
+        self._firsts: list[int] = np.searchsorted(passages, np.arange(len(contexts) + 1)).tolist()
+        self._starts: list[int] = offsets[:, 0].tolist()
+
+    def words(self, passage: int, start: int, end: int) -> list[str]:
+        """Return the words of a text in a passage, to be compared with another's."""
+        return key(self._folded[passage][start:end]).split()
+
+    def again(self, passage: int, start: int, end: int) -> list[Place]:
+        """Return the tokens of all places that have the text of a passage, its own among them."""
+        text = key(self._folded[passage][start:end])
+        return [
+            self.tokens(other, first, behind)
+            for other, folded in enumerate(self._folded)
+            for first, behind in find(text, folded)
+        ]
+
+    def tokens(self, passage: int, start: int, end: int) -> Place:
+        """Return the first and the last token that a range of characters touches."""
+        low, high = self._firsts[passage], self._firsts[passage + 1]
+        first = bisect_right(self._starts, start, low, high) - 1
+        last = bisect_right(self._starts, end - 1, low, high) - 1
+        return max(low, first), max(low, last)
+
+    def wordless(self) -> NDArray[np.int64]:
+        """Return for each token how many from it on hold no letter or digit, shape (n,)."""
+        worded = np.zeros(len(self.offsets), dtype=bool)
+        for passage, context in enumerate(self.contexts):
+            rows = slice(self._firsts[passage], self._firsts[passage + 1])
+            count = np.zeros(len(context) + 1, dtype=np.int64)
+            np.cumsum(_letters(context), out=count[1:])
+            worded[rows] = count[self.offsets[rows, 1]] > count[self.offsets[rows, 0]]
+        tokens = np.arange(len(worded))
+        following = np.where(worded, tokens, len(worded) + 1_000_000)
+        return np.minimum.accumulate(following[::-1])[::-1] - tokens
+
+
+def _letters(text: str) -> NDArray[np.bool_]:
+    """Return which characters are letters or digits."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    letters = _ASCII_LETTERS[np.minimum(codes, 128)]
+    for i in np.flatnonzero(codes >= 128).tolist():
+        letters[i] = text[i].isalnum()
+    return letters
+
+
+def fold(text: str) -> str:
+    """Return the text in lower case with plain spaces, of the same length."""
+    lower = text.lower()
+    folded = lower if len(lower) == len(text) else text
+    for space in _WHITE_SPACE:
+        folded = folded.replace(space, " ")
+    return folded
+
+
+def key(text: str) -> str:
+    """Return what of a folded answer has to be found elsewhere: without its article and outer punctuation."""
+    stripped = text.strip(_PUNCTUATION)
+    return _ARTICLE.sub("", stripped, count=1) if _ARTICLE.match(stripped) else stripped
+
+
+def find(key: str, text: str) -> Iterator[tuple[int, int]]:
+    """Yield the half-open ranges of code points in which a folded text has the key as whole words, apart."""
+    position = text.find(key) if key else -1
+    while position >= 0:
+        end = position + len(key)
+        if _is_edge(text, position, -1) and _is_edge(text, end, 1):
+            yield position, end
+        else:
+            end = position + 1
+        position = text.find(key, end)
+
+
+def say_the_same(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Return whether all words of the shorter are in the longer, with an F1 of at least 1/2: "Reyes", "Ana Reyes".
+
+    An F1 of 1/2 alone is not enough: "in May" and "in June" have that.
+    """
+    shorter, longer = sorted((one, other), key=len)
+    return 3 * len(shorter) >= len(longer) and set(shorter) <= set(longer)
+
+
+def _is_edge(text: str, position: int, step: int) -> bool:
+    """Return whether a word ends at a position. step: -1 where it begins there, 1 where it ends."""
+    inside, outside = (position, position - 1) if step < 0 else (position - 1, position)
+    if not 0 <= outside < len(text) or not text[inside].isalnum() or is_spaceless(text[inside]):
+        return True
+    if text[outside] in _CONNECTORS:
+        outside += step
+        return not (0 <= outside < len(text) and text[outside].isalnum())
+    return not text[outside].isalnum()

@@ -1,0 +1,30 @@
+"""How much of a text the model can read: letters and digits that its vocabulary has no token for say nothing to it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+IN_QUESTION = "unknown_words_in_question"
+IN_CONTEXT = "unknown_words_in_context"
+IN_ANSWER = "unknown_words_in_answer"
+"""Warnings."""
+FEW = 0.1
+"""Share of a context's letters and digits that may be unknown without a warning: a name here and there."""
+
+
+def known_share(text: str, unknown: NDArray[np.int64] | None, start: int = 0, end: int | None = None) -> float:
+    """Return the share (0 to 1) of the known letters and digits of text[start:end].
+
+    unknown: shape (n, 2), half-open ranges of code points that stand for unknown tokens; None for none.
+    """
+    if unknown is None:
+        return 1.0
+    end = len(text) if end is None else end
+    letters = _letters(text, start, end)
+    missing = sum(_letters(text, max(start, int(first)), min(end, int(behind))) for first, behind in unknown)
+    return 1 - missing / letters if letters else 1.0
+
+
+def _letters(text: str, start: int, end: int) -> int:
+    return sum(map(str.isalnum, text[start:end])) if start < end else 0

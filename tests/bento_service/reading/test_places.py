@@ -1,0 +1,33 @@
+import pytest
+
+from bento_service.reading.places import find, fold, key, say_the_same
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "starts"),
+    [
+        ("Ana Reyes", "Ana Reyes spoke. ANA\nREYES sat; Ana Reyes's chair.", [0, 17, 32]),
+        ("the door", "A door. The door's lock, indoors, doors.", [2, 12]),
+        ("“red”", "red, hundred, red-haired, (red)", [0, 27]),
+        ("5", "5 of 25, 3.5, 5-6, 5.", [0, 19]),
+        ("三千人", "员工约三千人，三千人。", [3, 7]),
+        ("İ", "İ İ", [0, 2]),
+    ],
+)
+def test_an_answer_is_found_as_whole_words_in_any_case(answer, text, starts):
+    assert [start for start, _ in find(key(fold(answer)), fold(text))] == starts
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("reyes", "ana reyes", True),
+        ("1789", "july 1789", True),
+        ("in may", "in june", False),
+        ("1,000 euros", "2,000 euros", False),
+        ("red", "the old red door of it", False),
+    ],
+)
+def test_what_says_the_same(one, other, same):
+    assert say_the_same(one.split(), other.split()) is same
+    assert say_the_same(other.split(), one.split()) is same
