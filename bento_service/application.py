@@ -10,7 +10,7 @@ import bentoml
 from bentoml._internal.service.openapi.specification import OpenAPISpecification  # BentoML 1.4.39 has no public one
 from starlette.types import ASGIApp
 
-from bento_service.front_door import FrontDoor, known_paths
+from bento_service.front_door import FrontDoor
 from bento_service.hub_schema import HubRequest, HubResponse
 from bento_service.openapi import Operation, specification
 from bento_service.responses import AnswerOrAnswers, AnswersResponse
@@ -47,8 +47,7 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
         # Spans that go nowhere cost as much as the request. Who sets an exporter up sets this to false.
         if os.environ.setdefault("OTEL_SDK_DISABLED", "true") == "true":
             self.config.setdefault("tracing", {})["excluded_urls"] = ".*"
-        app = super().to_asgi(is_main)
-        return FrontDoor(app, known_paths(app))
+        return FrontDoor(super().to_asgi(is_main))
 
     def schema(self) -> dict[str, Any]:
         """Describe the operations to `bentoml.SyncHTTPClient`, which calls them by keywords."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from bento_service import errors
 from bento_service.routes import error_response
@@ -18,12 +19,14 @@ class FrontDoor:
     """ASGI application that lets in what the service has, and answers the rest itself.
 
     BentoML's metrics have a series and its access log a line for every path that anyone asks for: both would be the
-    asker's to fill, with any text.
+    asker's to fill, with any text. Where CORS is on in BentoML's configuration, preflight gets through to known paths.
     """
 
-    def __init__(self, app: ASGIApp, methods: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, app: Starlette) -> None:
         self._app = app
-        self._methods = methods
+        self._methods = known_paths(app)
+        classes: list[object] = [middleware.cls for middleware in app.user_middleware]
+        self._cross_origin = CORSMiddleware in classes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on requests for a known path by a method it takes, and the server's own start and stop."""
@@ -38,9 +41,17 @@ class FrontDoor:
         path = scope["path"]
         if path not in self._methods:
             return errors.NotFound("no such path; POST to /answer, /answers or /, GET /health, or open / or /docs")
+        if self._cross_origin and _is_preflight(scope):
+            return None  # BentoML's CORS middleware answers it
         if scope["method"] not in self._methods[path]:
             return errors.MethodNotAllowed(path, self._methods[path])
         return None
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Return whether a browser asks if a page of another origin may send a request."""
+    headers = Headers(scope=scope)
+    return scope["method"] == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 
 
 def known_paths(app: Starlette) -> dict[str, frozenset[str]]:

@@ -272,6 +272,33 @@ def test_too_slow(tiny_store, tmp_path):
         assert "Traceback" not in server.log
 
 
+def test_browsers_of_other_origins_where_bentoml_is_configured_for_them(tiny_store, tmp_path):
+    config = tmp_path / "bentoml.yaml"
+    config.write_text(
+        "services:\n  extractive-qa:\n    http:\n      cors:\n        enabled: true\n"
+        "        access_control_allow_origins: [https://app.example]\n"
+        "        access_control_allow_methods: [GET, POST]\n        access_control_allow_headers: [Content-Type]\n"
+    )
+    origin = {"Origin": "https://app.example"}
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    with (
+        serve(tiny_store, tmp_path, BENTOML_CONFIG=str(config)) as server,
+        httpx.Client(base_url=server.url, timeout=30, headers=origin) as browser,
+    ):
+        for path in ("/", "/answer", "/answers", "/health"):
+            response = browser.options(path, headers=preflight)
+            assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, origin["Origin"])
+            assert "POST" in response.headers["access-control-allow-methods"]
+        answers = [browser.post("/answer", json=body) for body in (EXAMPLE_REQUEST, {})]
+        assert [answer.status_code for answer in answers] == [200, 422]
+        for response in [*answers, browser.get("/health")]:
+            assert response.headers["access-control-allow-origin"] == origin["Origin"]
+        foreign = browser.options("/answer", headers=preflight | {"Origin": "https://other.example"})
+        assert "access-control-allow-origin" not in foreign.headers
+        assert browser.options("/nothing", headers=preflight).status_code == 404
+        assert browser.options("/answer").status_code == 405
+
+
 def test_without_a_model_it_says_what_to_do(tmp_path):
     with (
         pytest.raises(RuntimeError, match="has no model extractive-qa:latest; run `make train`"),
