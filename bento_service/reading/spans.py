@@ -20,6 +20,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from bento_service.reading.passages import passage_scores
 from bento_service.reading.places import Place, Places, say_the_same
 from bento_service.reading.windows import Window
 from bento_service.reading.words import whole_characters
@@ -90,7 +91,7 @@ def decode(
     null_score = min(float(start[0] + end[0]) for start, end in logits)
     scores, places = _join(windows, logits, contexts, max_answer_length)
     if len(contexts) > 1:
-        scores += word_scores(windows, len(contexts))[places.passages, None]
+        scores += passage_scores(windows, logits, len(contexts))[places.passages, None]
     if not scores.size or (best_score := float(scores.max())) == -math.inf:
         return Decoded((), null_score, 1.0)
     weights, total, log_partition = _softmax(scores, temperature)
@@ -107,22 +108,6 @@ def decode(
     null_log_odds = null_score / temperature - log_partition
     null_probability = float(np.exp(-np.logaddexp(0, -null_log_odds)))
     return Decoded(_ranked(spans, n_best_size), null_score, null_probability, best_score)
-
-
-def word_scores(windows: Sequence[Window], count: int) -> FloatArray:
-    """Return what the words of the question that each of `count` passages has add to its spans' scores, shape (count,).
-
-    As the log-likelihood ratio of a naive Bayes model has it, a token adds log((n + 1) / (df + 1/2)) where df of n
-    passages have it. What the best passage has is taken from all, so that of a single one the scores stay as they are.
-    """
-    question = np.unique(windows[0].input_ids[: windows[0].first_position])
-    present = np.zeros((count, len(question)), dtype=bool)
-    for window in windows:
-        present[window.passage] |= np.isin(question, window.input_ids[window.inside])
-    found_in = present.sum(axis=0)
-    sums = present @ np.log((count + 1) / (found_in + 0.5))
-    scores: FloatArray = (sums - sums.max()).astype(np.float32)
-    return scores
 
 
 def _ranked(spans: Sequence[Span], count: int) -> tuple[Span, ...]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bento_service.reading.spans import decode, owned_starts, word_scores
+from bento_service.reading.spans import decode, owned_starts
 from bento_service.reading.tokenization import out_of
 from bento_service.reading.windows import SpecialTokens, Tokens, slide
 from bento_service.reading.words import whole_characters
@@ -19,10 +19,6 @@ LOW = -20.0
 def tokens(count: int) -> Tokens:
     starts = np.arange(count) * 3
     return Tokens(np.arange(count), np.stack([starts, starts + 2], axis=1))
-
-
-def tokens_of(*ids: int) -> Tokens:
-    return Tokens(np.array(ids), tokens(len(ids)).offsets)
 
 
 def windows_of(count: int = 8, max_length: int = 32):
@@ -189,21 +185,6 @@ def test_an_answer_twice_as_likely_in_two_places_together_is_the_best():
     assert [(span.start, span.occurrences) for span in decoded.spans[:2]] == [(0, 2), (27, 1)]
     # The threshold of "no answer" still compares with the greatest score.
     assert decoded.best_score == pytest.approx(3.5)
-
-
-def test_a_passage_with_the_questions_words_is_preferred():
-    # Question tokens 0 and 1 of vocabulary ids 7 and 8. The second of three passages has both, the third one of them:
-    # 8 is in 2 of 3 and adds log(4 / 2.5), 7 in 1 of 3 and adds log(4 / 1.5).
-    question = tokens_of(7, 8)
-    passages = [tokens_of(1, 2), tokens_of(7, 8), tokens_of(3, 8)]
-    windows = [
-        window
-        for i, passage in enumerate(passages)
-        for window in slide(question, passage, BERT, max_length=32, doc_stride=4, passage=i)
-    ]
-    both, one = math.log(4 / 2.5) + math.log(4 / 1.5), math.log(4 / 2.5)
-    assert word_scores(windows, 3).tolist() == pytest.approx([-both, 0, one - both])
-    assert word_scores(windows[:1], 1).tolist() == [0]
 
 
 def test_what_cannot_be_read_comes_behind_what_can():
