@@ -123,7 +123,7 @@ class Reading:
     def decide(self, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
         """Return the answers that this reading's `decode` leads to.
 
-        Contexts without any span have no answer, asked for or not. If the query does not allow that, the confidence
+        Contexts without any span have no answer, even if the query does not allow that. If it does not, the confidence
         does not depend on the null score.
         """
         query = self.query
