@@ -97,6 +97,7 @@ def measure(
         "served": {"precision": precision, **evaluate(own, fitted)},
         "full_precision": {"precision": "float32", **evaluate(full, fitted)},
         "calibration_error": calibration_errors(own, reader.settings),
+        "no_answer_calibration_error": calibration_errors(readings, reader.settings, allow_no_answer=True),
     }
     if constructed:
         metrics["constructed"] = evaluate(readings, fitted)
@@ -114,6 +115,7 @@ def measure(
         _over_production(name, own, fitted),
         over_base,
         metrics.get("base"),
+        metrics["no_answer_calibration_error"],
     )
     return metrics, list(checks)
 

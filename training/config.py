@@ -43,7 +43,7 @@ class GateSettings(BaseModel):
         None,
         ge=0,
         le=1,
-        description="greatest expected calibration error on answerable questions; "
+        description='greatest expected calibration error, on answerable questions and on all with "no answer" allowed; '
         f"by default {MOST_CALIBRATION_ERROR:g}, or what the base model has, if that is more",
     )
     max_f1_loss: float = Field(1.0, description="greatest loss of F1, in points, against the model in production")

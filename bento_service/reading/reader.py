@@ -86,6 +86,8 @@ class ReaderSettings(BaseModel):
     null_score_diff_threshold: float = Field(
         0.0, description='"no answer" when the null score exceeds the best span\'s score by more than this'
     )
+    null_scale: float = Field(1.0, ge=0, description='multiplies the log-odds of "no answer"')
+    null_shift: float = Field(0.0, description='is added to the log-odds of "no answer", after they were multiplied')
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,12 @@ class Reading:
         does not depend on the null score.
         """
         query = self.query
-        answered = 1 - decoded.null_probability if query.allow_no_answer else 1.0
+        unanswerable = decoded.null_probability(settings.null_scale, settings.null_shift)
+        answered = 1 - unanswerable if query.allow_no_answer else 1.0
         answers = [self._answer(span, answered) for span in decoded.spans]
         if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
             return answers
-        return [self._no_answer(decoded.null_probability), *answers][: query.top_k]
+        return [self._no_answer(unanswerable), *answers][: query.top_k]
 
     def _answer(self, span: Span, answered: float) -> Answer:
         """Return a span as an answer. answered: probability that there is one."""

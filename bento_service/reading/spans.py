@@ -57,13 +57,17 @@ class Span:
 class Decoded:
     """What the logits of one question's windows say: spans, most probable first, and how likely there is no answer.
 
-    best_score: of all spans.
+    null_log_odds: of the null score against all spans. best_score: of all spans.
     """
 
     spans: tuple[Span, ...]
     null_score: float
-    null_probability: float
+    null_log_odds: float = math.inf
     best_score: float = -math.inf
+
+    def null_probability(self, scale: float = 1.0, shift: float = 0.0) -> float:
+        """Return the probability that there is no answer. scale, shift: of its log-odds, fitted (Platt scaling)."""
+        return float(np.exp(-np.logaddexp(0, -scale * self.null_log_odds - shift))) if self.spans else 1.0
 
     @property
     def null_score_diff(self) -> float:
@@ -93,7 +97,7 @@ def decode(
     if len(contexts) > 1:
         scores += passage_scores(windows, logits, len(contexts))[places.passages, None]
     if not scores.size or (best_score := float(scores.max())) == -math.inf:
-        return Decoded((), null_score, 1.0)
+        return Decoded((), null_score)
     weights, total, log_partition = _softmax(scores, temperature)
 
     def whole(passage: int, start: int, end: int) -> tuple[int, int]:
@@ -106,8 +110,7 @@ def decode(
         probability = share * _agreeing(weights, text.places) / total
         spans.append(Span(text.start, text.end, text.score, probability, text.passage, len(text.places)))
     null_log_odds = null_score / temperature - log_partition
-    null_probability = float(np.exp(-np.logaddexp(0, -null_log_odds)))
-    return Decoded(_ranked(spans, n_best_size), null_score, null_probability, best_score)
+    return Decoded(_ranked(spans, n_best_size), null_score, null_log_odds, best_score)
 
 
 def _ranked(spans: Sequence[Span], count: int) -> tuple[Span, ...]:

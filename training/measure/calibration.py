@@ -124,6 +124,28 @@ def best_temperature(losses: dict[float, Floats]) -> float:
     return min(within_error, key=lambda temperature: abs(np.log(temperature)))
 
 
+def platt_scaling(log_odds: Floats, positive: Flags) -> tuple[float, float]:
+    """Return the scale (0 or more) and the shift of log-odds, shape (n,), with the least log loss.
+
+    Source: Platt 1999, by Newton's method. A weak prior (standard deviation 3, around 1 and 0) keeps both finite where
+    a threshold parts all positives from the rest.
+    """
+    features = np.stack([np.clip(log_odds, -1e3, 1e3), np.ones(len(log_odds))], axis=1)
+    prior, weight = np.array([1.0, 0.0]), 1 / 9
+    parameters = prior.copy()
+    for _ in range(100):
+        chance = 1 / (1 + np.exp(-np.clip(features @ parameters, -500, 500)))
+        gradient = features.T @ (chance - positive) + weight * (parameters - prior)
+        curvature = (features.T * (chance * (1 - chance))) @ features + weight * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        parameters = parameters - step * min(1.0, 1 / np.abs(step).max(initial=1e-9))
+        if np.abs(step).max() < 1e-6:
+            break
+    if parameters[0] < 0:  # the log-odds say nothing: the share of the positives is all that is known
+        return 0.0, float(np.log((positive.sum() + 0.5) / ((~positive).sum() + 0.5)))
+    return float(parameters[0]), float(parameters[1])
+
+
 def best_threshold(differences: Floats, f1: Floats, impossible: Flags) -> float:
     """Return the null score difference threshold with the best mean F1; "no answer" is predicted above it.
 

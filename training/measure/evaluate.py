@@ -120,7 +120,7 @@ def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
     """Return the metrics of a model on some examples.
 
     overall, sources: `metrics.summary` of its predictions. confidence: `calibration.confidence` of them, and the
-    calibration error without the fitted temperature. forced, no_answer: only when some examples have no answer. forced
+    calibration error without what was fitted. forced, no_answer: only when some examples have no answer. forced
     has the same on the answerable ones alone, with "no answer" not allowed; no_answer is `calibration.no_answer`.
     """
     predictions = predict(readings, settings)
@@ -153,7 +153,7 @@ def confidences(predictions: list[Prediction]) -> tuple[calibration.Floats, cali
 
 
 def _unfitted(settings: ReaderSettings) -> ReaderSettings:
-    return settings.model_copy(update={"temperature": 1.0})
+    return settings.model_copy(update={"temperature": 1.0, "null_scale": 1.0, "null_shift": 0.0})
 
 
 def table(report: dict[str, Any]) -> str:
@@ -178,7 +178,7 @@ def _confidence_lines(confidence: dict[str, Any]) -> list[str]:
     return [
         f"right (F1 of at least {RIGHT}): {100 * confidence['right']:.1f} %; "
         f"expected calibration error {confidence['calibration_error']:.3f}, "
-        f"{confidence['unfitted_calibration_error']:.3f} at temperature 1",
+        f"{confidence['unfitted_calibration_error']:.3f} unfitted",
         f"right among the most confident {covered}",
     ]
 

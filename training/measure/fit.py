@@ -1,4 +1,4 @@
-"""Fits the temperature and the null threshold of the reader settings to held-out readings."""
+"""Fits the temperature, the null threshold and the null probability of the reader settings to held-out readings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FLATTER, SHARPER = np.geomspace(1, 4, 17)[1:], np.geomspace(1, 0.5, 9)[1:]
 
 
 def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
-    """Return the settings with the best temperature, by log loss, and the null threshold of the best F1.
+    """Return the settings with the best temperature and null probability, by log loss, and null threshold, by F1.
 
-    The temperature is fitted to the answerable questions, the threshold to all; it stays when none is unanswerable.
+    The temperature is fitted to the answerable questions, the others to all; they stay when none is unanswerable.
     """
     answerable = [(example, reading) for example, reading in readings if example.answers]
     if answerable:
@@ -33,7 +33,10 @@ def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
             np.array([p.scored.f1 for p in forced]),
             np.array([not p.example.answers for p in forced]),
         )
-        settings = settings.model_copy(update={"null_score_diff_threshold": round(threshold, 4)})
+        null_log_odds = np.array([reading.decode(settings).null_log_odds for _, reading in readings])
+        scale, shift = calibration.platt_scaling(null_log_odds, np.array([not p.example.answers for p in forced]))
+        fitted = {"null_score_diff_threshold": threshold, "null_scale": scale, "null_shift": shift}
+        settings = settings.model_copy(update={name: round(value, 4) for name, value in fitted.items()})
     return settings
 
 
@@ -59,24 +62,27 @@ def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibra
     return losses
 
 
-def calibration_errors(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
-    """Return the expected calibration error on the answerable questions "before" and "after" fitting; {} without any.
+def calibration_errors(
+    readings: Readings, settings: ReaderSettings, *, allow_no_answer: bool = False
+) -> dict[str, Any]:
+    """Return the expected calibration error "before" and "after" fitting, and the "bins" of "after".
 
-    "after" evaluates each half under the settings fitted to the other half, so that no question is evaluated under a
-    temperature that was fitted to it. Questions on the same context are in the same half. bins: those of "after".
+    It is that on the answerable questions; with `allow_no_answer` on all, or {} unless there are both kinds. "after"
+    evaluates each half under the settings fitted to the other half, so that no question is evaluated under settings
+    that were fitted to it. Questions on the same context are in the same half.
     """
-    halves: tuple[Readings, Readings] = ([], [])
-    for example, reading in readings:
-        if example.answers:
-            digest = hashlib.sha256(example.context.encode("utf-8", "surrogatepass")).digest()
-            halves[digest[0] % 2].append((example, reading))
-    if not any(halves):
+    answerable = [pair for pair in readings if pair[0].answers]
+    if not answerable or (allow_no_answer and len(answerable) == len(readings)):
         return {}
+    halves: tuple[Readings, Readings] = ([], [])
+    for example, reading in readings if allow_no_answer else answerable:
+        digest = hashlib.sha256(example.context.encode("utf-8", "surrogatepass")).digest()
+        halves[digest[0] % 2].append((example, reading))
     fitted = [fit(half, settings) for half in halves]
-    before = [p for half in halves for p in predict(half, settings, allow_no_answer=False)]
-    after = [
-        p for half, other in zip(halves, fitted[::-1], strict=True) for p in predict(half, other, allow_no_answer=False)
-    ]
+    before, after = (
+        [p for half, own in zip(halves, each, strict=True) for p in predict(half, own, allow_no_answer=allow_no_answer)]
+        for each in ([settings, settings], fitted[::-1])
+    )
     return {
         "before": round(calibration.calibration_error(*confidences(before)), 4),
         "after": round(calibration.calibration_error(*confidences(after)), 4),

@@ -89,13 +89,15 @@ def checks(
     production: Gain | None,
     base: Gain | None = None,
     before: dict[str, Any] | None = None,
+    no_answer_calibration: dict[str, Any] | None = None,
 ) -> Iterator[Check]:
     """Yield every check on a candidate.
 
     sources: `metrics.summary` by source. calibration: `fit.calibration_errors` on answerable questions; served: what is
     served against full precision, an answer forced (both empty: there are no such questions). production, base: the
     candidate against the model in production, and against the base model (None: there is none); before: `sources` and
-    `calibration_error` of the base model.
+    `calibration_error` of the base model. no_answer_calibration: as `calibration`, but of all questions, with "no answer"
+    allowed.
     """
     for source, figures in sources.items():
         base_f1 = None if before is None else before["sources"][source]["f1"]
@@ -104,7 +106,10 @@ def checks(
         yield _served(served, settings.min_served_ratio)
     if "after" in calibration:
         base_error = None if before is None else before["calibration_error"].get("after")
-        yield _calibration(calibration, settings.calibration_bound(base_error))
+        bound = settings.calibration_bound(base_error)
+        yield _calibration("expected calibration error", calibration, bound)
+        if no_answer_calibration:
+            yield _calibration('expected calibration error with "no answer" allowed', no_answer_calibration, bound)
     for name, gain in (("base model", base), ("model in production", production)):
         if gain is not None:
             yield _loss(name, gain, settings.max_f1_loss)
@@ -127,13 +132,13 @@ def _served(served: Gain, least: float) -> Check:
     return Check(SERVED_RATIO, ratio, least, chance=chance, questions=served.total, remedy=remedy)
 
 
-def _calibration(calibration: dict[str, Any], most: float) -> Check:
+def _calibration(figure: str, calibration: dict[str, Any], most: float) -> Check:
     error, bins = calibration["after"], calibration["bins"]
     chance = error_by_chance(bins, most) - most if error > most else 0.0
     remedy = f"{MORE}, to which confidence is fitted, or allow more: "
     remedy += f"--max-calibration-error {math.ceil(100 * error) / 100}"
     questions = sum(b["total"] for b in bins)
-    return Check("expected calibration error", error, most, False, max(0.0, chance), questions, remedy)
+    return Check(figure, error, most, False, max(0.0, chance), questions, remedy)
 
 
 def _loss(name: str, gain: Gain, most: float) -> Check:

@@ -67,8 +67,13 @@ def test_probability_adds_up_the_spans_that_agree():
 def test_null_probability_is_the_null_scores_share_of_all():
     # Spans "bb" 2 + 1 = 3 and "bb cc" 2 + 2 = 4, null score 1 + 1 = 2; the rest adds below 1e-6.
     decoded = decode_one({0: 1.0, 4: 2.0}, {0: 1.0, 4: 1.0, 5: 2.0})
-    assert decoded.null_probability == pytest.approx(math.exp(2) / (math.exp(2) + math.exp(3) + math.exp(4)), rel=1e-4)
+    assert decoded.null_probability() == pytest.approx(
+        math.exp(2) / (math.exp(2) + math.exp(3) + math.exp(4)), rel=1e-4
+    )
     assert decoded.null_score_diff == pytest.approx(2 - 4)
+    # Twice the log-odds, less 1.
+    odds = (math.exp(2) / (math.exp(3) + math.exp(4))) ** 2 / math.e
+    assert decoded.null_probability(2, -1) == pytest.approx(odds / (1 + odds), rel=1e-3)
     # "bb" agrees with "bb cc" (2/3), so that the null score aside nothing is left to doubt.
     assert decoded.spans[0].probability == pytest.approx(1, rel=1e-5)
 
@@ -78,7 +83,7 @@ def test_temperature_divides_every_score():
     decoded = decode_one({0: 1.0, 4: 2.0, 7: 2.0}, {0: 1.0, 4: 1.0, 8: 2.0}, temperature=2.0, max_answer_length=2)
     spans = math.exp(1.5) + math.exp(2)
     assert decoded.spans[0].probability == pytest.approx(math.exp(2) / spans, rel=1e-3)
-    assert decoded.null_probability == pytest.approx(math.exp(1) / (math.exp(1) + spans), rel=1e-3)
+    assert decoded.null_probability() == pytest.approx(math.exp(1) / (math.exp(1) + spans), rel=1e-3)
 
 
 def test_no_span_is_longer_than_max_answer_length():
@@ -132,7 +137,7 @@ def test_a_span_in_the_overlap_of_two_windows_counts_once():
         scores.append(logits(len(window), {0: 0.0, position: 0.0}, {0: 0.0, position: 0.0}))
     decoded = decode(windows, scores, [NUMBERS], max_answer_length=2, n_best_size=2)
     assert (decoded.spans[0].start, decoded.spans[0].end) == (75, 77)
-    assert decoded.null_probability == pytest.approx(1 / 2, abs=1e-6)
+    assert decoded.null_probability() == pytest.approx(1 / 2, abs=1e-6)
 
 
 def test_a_span_agrees_with_its_neighbours_across_two_windows():
@@ -234,7 +239,7 @@ def test_a_context_without_tokens_has_no_span():
     (window,) = windows_of(0)
     decoded = decode([window], [logits(len(window), {}, {})], ["\x00"], max_answer_length=4, n_best_size=3)
     assert decoded.spans == ()
-    assert decoded.null_probability == 1.0
+    assert decoded.null_probability() == 1.0
     assert decoded.null_score_diff == math.inf
 
 
@@ -273,7 +278,7 @@ def test_spans_are_inside_the_context_apart_and_at_most_one_in_total(data):
         assert len(context[span.start : span.end].split()) <= 5
     said = [context[span.start : span.end] for span in decoded.spans]
     assert len(set(said)) == len(said)
-    assert all(0 <= p <= 1 for p in [decoded.null_probability, *(span.probability for span in decoded.spans)])
+    assert all(0 <= p <= 1 for p in [decoded.null_probability(), *(span.probability for span in decoded.spans)])
     probabilities = [span.probability for span in decoded.spans]
     assert probabilities == sorted(probabilities, reverse=True)
 

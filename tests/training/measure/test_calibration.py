@@ -10,6 +10,7 @@ from training.measure.calibration import (
     error_by_chance,
     log_losses,
     no_answer,
+    platt_scaling,
     roc_auc,
 )
 
@@ -83,6 +84,25 @@ def test_best_threshold_stands_between_what_it_separates():
     # Answering the two with the lowest differences gives F1 1 + 0.5, refusing the two impossible ones 2 more.
     differences = np.array([-5.0, -1.0, 3.0, 4.0])
     assert best_threshold(differences, np.array([1, 0.5, 0, 0]), flags(0, 0, 1, 1)) == pytest.approx(1.0)
+
+
+def test_platt_scaling_finds_the_scale_and_the_shift_of_log_odds():
+    # Of 400 at each of seven log-odds, as many are positive as twice the log-odds less 1 say.
+    odds = np.repeat(np.arange(-3, 4), 400).astype(float)
+    chance = 1 / (1 + np.exp(-(2 * odds - 1)))
+    positive = np.tile(np.arange(400), 7) < 400 * chance
+    assert list(platt_scaling(odds, positive)) == pytest.approx([2, -1], rel=0.05)
+
+
+def test_platt_scaling_stays_finite_where_a_threshold_parts_all():
+    scale, _ = platt_scaling(np.array([-2.0, -1.0, 1.0, 2.0, np.inf]), flags(0, 0, 1, 1, 1))
+    assert 0 < scale < 10
+
+
+def test_log_odds_that_point_the_wrong_way_count_nothing():
+    # One of four is positive: (1 + 1/2) / (3 + 1/2).
+    scale, shift = platt_scaling(np.array([-9.0, 1.0, 2.0, 3.0]), flags(1, 0, 0, 0))
+    assert [scale, shift] == pytest.approx([0, np.log(1.5 / 3.5)])
 
 
 @pytest.mark.parametrize(("impossible", "side"), [((0, 0), 1), ((1, 1), -1)])

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.readings import SETTINGS, reading
+from training.measure.evaluate import predict
 from training.measure.fit import calibration_errors, fit
 
 
@@ -36,6 +37,19 @@ def test_the_threshold_parts_the_answerable_from_the_rest():
     # Best span 0 + 0 either way (odds of 1); null scores -4 where there is an answer, +6 where there is none.
     some = [reading(i, odds=1, gold="aa" if i % 2 else "", null=-2.0 if i % 2 else 3.0) for i in range(10)]
     assert fit(some, SETTINGS).null_score_diff_threshold == pytest.approx(1.0)
+
+
+def test_the_probability_of_no_answer_is_that_of_the_questions():
+    # The null score of all is far below the best span's, yet every fourth question has no answer.
+    some = [reading(i, odds=1e6, gold="" if i % 4 == 0 else "aa", null=-10.0) for i in range(200)]
+    fitted = fit(some, SETTINGS)
+    answer, *_ = predict(some, fitted, allow_no_answer=True)
+    assert answer.answer.text == "aa"
+    assert answer.answer.confidence == pytest.approx(0.75, abs=0.02)
+    errors = calibration_errors(some, SETTINGS, allow_no_answer=True)
+    assert errors["before"] == pytest.approx(0.25, abs=0.01)
+    assert errors["after"] < 0.1
+    assert calibration_errors(readings(1.0), SETTINGS, allow_no_answer=True) == {}
 
 
 def test_without_unanswerable_questions_the_threshold_stays():

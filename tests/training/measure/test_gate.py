@@ -123,6 +123,13 @@ def test_without_answerable_questions_there_is_no_calibration_to_check():
     assert len(checks_of(error=None)) == len(checks_of()) - 1
 
 
+def test_the_calibration_error_with_no_answer_allowed_has_the_same_bound():
+    for error, refused in ((0.16, ['expected calibration error with "no answer" allowed']), (0.15, [])):
+        bins = [{"confidence": 0.75, "right": 0.75 - error, "total": MANY}]
+        calibration = {"after": error, "bins": bins}
+        assert failed(checks(GateSettings(), {}, {}, None, None, no_answer_calibration=calibration)) == refused
+
+
 def test_a_refusal_names_every_figure_that_missed_and_by_how_much():
     with pytest.raises(GateError) as refusal:
         judge(checks_of(sources={"s": 31.5}, error=0.17, served=gain(-8.0, 1.0), production=gain(0.0)))
