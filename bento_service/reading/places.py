@@ -17,6 +17,7 @@ Place = tuple[int, int]
 _ARTICLE = re.compile(r"(?:a|an|the)\s+(?=\S)")
 _PUNCTUATION = " .,;:!?\"'()[]{}<>«»“”‘’„…。、，；：！？「」『』（）*_|/\\"
 _WHITE_SPACE = ("\n", "\r", "\t", "\xa0", "\u3000")
+_NON_SPACE = re.compile(r"\S+")
 _CONNECTORS = frozenset("-.,:/@_–")
 """Between letters or digits without a space, these make one word or number of both sides: "3.5", "red-haired"."""
 
@@ -38,6 +39,20 @@ class Places:
     def words(self, passage: int, start: int, end: int) -> list[str]:
         """Return the words of a text in a passage, to be compared with another's."""
         return key(self._folded[passage][start:end]).split()
+
+    def border(self, passage: int, start: int, end: int) -> list[Place]:
+        """Return the tokens of the words that a text both begins and ends with; nothing if there are none.
+
+        Starts and ends are scored apart: of an answer that is said twice, the best span may go from one to the other.
+        """
+        folded = self._folded[passage]
+        ranges = [match.span() for match in _NON_SPACE.finditer(folded, start, end)]
+        words = [folded[first:behind].strip(_PUNCTUATION) for first, behind in ranges]
+        for count in range((len(words) - 1) // 2, 0, -1):
+            if words[:count] == words[-count:] and any(words[:count]):
+                sides = ranges[:count], ranges[-count:]
+                return [self.tokens(passage, side[0][0], side[-1][1]) for side in sides]
+        return []
 
     def again(self, passage: int, start: int, end: int) -> list[Place]:
         """Return the tokens of all places that have the text of a passage, its own among them."""

@@ -20,6 +20,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from bento_service.reading.agreement import agreeing
 from bento_service.reading.passages import passage_scores
 from bento_service.reading.places import Place, Places, say_the_same
 from bento_service.reading.windows import Window
@@ -30,6 +31,9 @@ FloatArray = NDArray[np.float32]
 
 POOL = 3
 """Texts that are compared for the most probable one, however few are asked for: a fourth is never it."""
+
+REPEATED = 2.0
+"""Logits by which a span that begins and ends with the same words may exceed these words and yet be them, twice."""
 
 Widen = Callable[[int, int, int], tuple[int, int]]
 """Moves a span's edges outwards: (passage, start, end) -> (start, end)."""
@@ -107,7 +111,7 @@ def decode(
     spans = []
     for text in found:
         share = 1.0 if known is None else known(text.passage, text.start, text.end)
-        probability = share * _agreeing(weights, text.places) / total
+        probability = share * agreeing(weights, text.places) / total
         spans.append(Span(text.start, text.end, text.score, probability, text.passage, len(text.places)))
     null_log_odds = null_score / temperature - log_partition
     return Decoded(_ranked(spans, n_best_size), null_score, null_log_odds, best_score)
@@ -178,6 +182,12 @@ def _best_texts(scores: FloatArray, places: Places, count: int, widen: Widen) ->
             break
         passage, last = int(places.passages[first]), first + length
         start, end = widen(passage, int(places.offsets[first, 0]), int(places.offsets[last, 1]))
+        for part in places.border(passage, start, end):
+            part_score = _score(scores, part)
+            if part_score >= score - REPEATED:
+                score, (first, last) = part_score, part
+                start, end = widen(passage, int(places.offsets[first, 0]), int(places.offsets[last, 1]))
+                break
         own = places.tokens(passage, start, end)
         free = taken.find(1, own[0], own[1] + 1) < 0
         _take(scores, taken, (first, last))
@@ -195,6 +205,11 @@ def _best_texts(scores: FloatArray, places: Places, count: int, widen: Widen) ->
         elif len(found) < POOL:
             found[same].places.extend([own, *again])
     return found
+
+
+def _score(scores: FloatArray, place: Place) -> float:
+    first, last = place
+    return float(scores[first, last - first]) if last - first < scores.shape[1] else -math.inf
 
 
 def _take(scores: FloatArray, taken: bytearray, place: Place) -> None:
@@ -259,30 +274,3 @@ def _softmax(scores: FloatArray, temperature: float) -> tuple[FloatArray, float,
     weights: FloatArray = np.exp((scores - top) / np.float32(temperature))
     total = float(weights.sum(dtype=np.float64))
     return weights, total, float(top) / temperature + math.log(total)
-
-
-def _agreeing(weights: FloatArray, places: Sequence[Place]) -> float:
-    """Add up the weights of the spans that have an F1 of at least 1/2 with one of the places, each once."""
-    width = weights.shape[1]
-    rows = [slice(first - min(first, width - 1), last + 1) for first, last in places]
-    regions = [_agreement(min(first, width - 1), last - first + 1, width) for first, last in places]
-    if len(places) == 1:
-        return float(weights[rows[0]].sum(where=regions[0], dtype=np.float64))
-    agreeing = np.zeros(weights.shape, dtype=bool)
-    for row, region in zip(rows, regions, strict=True):
-        agreeing[row] |= region
-    return float(weights[agreeing].sum(dtype=np.float64))
-
-
-@lru_cache(maxsize=64)
-def _agreement(before: int, length: int, width: int) -> NDArray[np.bool_]:
-    """Return which spans have an F1 of at least 1/2 with the span of `length` tokens from token `before` on.
-
-    [i, d]: the span from token i to token i + d, shape (before + length, width). F1 of two spans of n and m tokens that
-    share k is 2 k / (n + m).
-    """
-    starts = np.arange(before + length)[:, None]
-    lengths = np.arange(1, width + 1)
-    shared = np.minimum(starts + lengths, before + length) - np.maximum(starts, before)
-    agreeing: NDArray[np.bool_] = 4 * shared >= length + lengths
-    return agreeing

@@ -174,14 +174,25 @@ def decode_words(context, start, end, **options):
 
 
 def test_an_answer_that_stands_in_several_places_has_the_probability_of_all():
-    # "aa" scores 2 + 2 = 4 at token 0 and 1 + 2 = 3 at token 3, "dd" 2 + 2 = 4 at token 5. Of the spans from one to
-    # another, "aa" to "aa" (2 + 2) has 4 tokens, "aa" to "dd" (1 + 2) 3, and so an F1 of 1/2 with "aa".
+    # "aa" scores 2 + 2 = 4 at token 0 and 1 + 2 = 3 at token 3, "dd" 2 + 2 = 4 at token 5. The span from the first "aa"
+    # to the second scores 2 + 2 and says it twice; "aa ee dd" (1 + 2) has an F1 of 1/2 with "aa". From the first "aa"
+    # to "dd" it is too far.
     decoded = decode_words("aa bb cc aa ee dd", {0: 2.0, 3: 1.0, 5: 2.0}, {0: 2.0, 3: 2.0, 5: 2.0})
     first, second = decoded.spans[:2]
-    total = 3 * math.exp(4) + 2 * math.exp(3)
     assert (first.start, first.end, first.occurrences) == (0, 2, 2)
-    assert first.probability == pytest.approx((math.exp(4) + 2 * math.exp(3)) / total, rel=1e-3)
+    expected = (2 * math.exp(4) + 2 * math.exp(3)) / (3 * math.exp(4) + 2 * math.exp(3))
+    assert first.probability == pytest.approx(expected, rel=1e-3)
     assert (second.start, second.end, second.occurrences) == (15, 17, 1)
+
+
+def test_a_span_from_an_answer_to_its_repetition_is_that_answer():
+    # "aa" to the second "aa" scores 3 + 3, either alone 3 + 2 or 2 + 3.
+    decoded = decode_words("aa bb aa cc", {0: 3.0, 2: 2.0}, {0: 2.0, 2: 3.0})
+    assert (decoded.spans[0].start, decoded.spans[0].end, decoded.spans[0].occurrences) == (0, 2, 2)
+    assert decoded.spans[0].probability == pytest.approx(1, abs=1e-3)
+    # Of "dog eats dog" no part is likely alone.
+    decoded = decode_words("aa bb aa cc", {0: 9.0}, {2: 9.0}, n_best_size=1)
+    assert (decoded.spans[0].start, decoded.spans[0].end) == (0, 8)
 
 
 def test_an_answer_twice_as_likely_in_two_places_together_is_the_best():
