@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +28,8 @@ from bento_service.reading.words import whole_characters
 FloatArray = NDArray[np.float32]
 
 
-POOL = 3
-"""Texts that are compared for the most probable one, however few are asked for: a fourth is never it."""
-
+POOL = 2
+"""Texts that are looked at however few are asked for, so that the best is the same: to be one with the first, or it."""
 REPEATED = 2.0
 """Logits by which a span that begins and ends with the same words may exceed these words and yet be them, twice."""
 
@@ -59,7 +57,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the logits of one question's windows say: spans, most probable first, and how likely there is no answer.
+    """What the logits of one question's windows say: spans, best first, and how likely there is no answer.
 
     null_log_odds: of the null score against all spans. best_score: of all spans.
     """
@@ -90,7 +88,10 @@ def decode(
     widen: Widen | None = None,
     known: Known | None = None,
 ) -> Decoded:
-    """Find the `n_best_size` most probable answers, no text twice and none overlapping another.
+    """Find the best answer and the `n_best_size` - 1 most probable others, no text twice and none overlapping another.
+
+    The best has the greatest score, less what the model cannot read of it. (Chosen by probability, it loses F1 on some
+    data.)
 
     windows: of all contexts, by context and in order. logits: one (start_logits, end_logits) a window, each of shape
     (seq_len,). max_answer_length: in tokens. widen: by default to whole characters. known: multiplies the probability.
@@ -108,30 +109,22 @@ def decode(
         return whole_characters(contexts[passage], start, end)
 
     found = _best_texts(scores.copy(), places, max(n_best_size, POOL), widen or whole)
-    spans = []
-    for text in found:
-        share = 1.0 if known is None else known(text.passage, text.start, text.end)
-        probability = share * agreeing(weights, text.places) / total
-        spans.append(Span(text.start, text.end, text.score, probability, text.passage, len(text.places)))
+    shares = [1.0 if known is None else known(text.passage, text.start, text.end) for text in found]
+    readable = [text.score / temperature + math.log(max(s, 1e-9)) for text, s in zip(found, shares, strict=True)]
+    best = readable.index(max(readable[:POOL]))
+    spans = [
+        Span(
+            text.start,
+            text.end,
+            text.score,
+            share * agreeing(weights, text.places) / total,
+            text.passage,
+            len(text.places),
+        )
+        for text, share in zip(found, shares, strict=True)
+    ]
     null_log_odds = null_score / temperature - log_partition
-    return Decoded(_ranked(spans, n_best_size), null_score, null_log_odds, best_score)
-
-
-def _ranked(spans: Sequence[Span], count: int) -> tuple[Span, ...]:
-    """Rank by probability, and give no span a greater one than the span before it.
-
-    The most probable of the first POOL is the best, however many follow.
-    """
-    parts = (sorted(part, key=_probability, reverse=True) for part in (spans[:POOL], spans[POOL:]))
-    ranked, most = [], 1.0  # sums can exceed 1 by rounding
-    for span in islice(chain(*parts), count):
-        ranked.append(span if span.probability <= most else replace(span, probability=most))
-        most = ranked[-1].probability
-    return tuple(ranked)
-
-
-def _probability(span: Span) -> float:
-    return span.probability
+    return Decoded(_ranked(spans, best, n_best_size), null_score, null_log_odds, best_score)
 
 
 def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tuple[int, int]]:
@@ -152,6 +145,16 @@ def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tupl
         last = windows[i + 1].first_token + firsts[i + 1] - window.first_token if following else counts[i]
         ranges.append((first, last))
     return ranges
+
+
+def _ranked(spans: Sequence[Span], best: int, count: int) -> tuple[Span, ...]:
+    """Return the best span and the others by probability, none with a greater one than the span before it."""
+    others = sorted([*spans[:best], *spans[best + 1 :]], key=lambda span: -span.probability)
+    ranked, most = [], 1.0  # sums can exceed 1 by rounding
+    for span in [spans[best], *others][:count]:
+        ranked.append(span if span.probability <= most else replace(span, probability=most))
+        most = ranked[-1].probability
+    return tuple(ranked)
 
 
 @dataclass(frozen=True)

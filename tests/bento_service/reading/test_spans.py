@@ -195,11 +195,11 @@ def test_a_span_from_an_answer_to_its_repetition_is_that_answer():
     assert (decoded.spans[0].start, decoded.spans[0].end) == (0, 8)
 
 
-def test_an_answer_twice_as_likely_in_two_places_together_is_the_best():
-    # "aa" scores 3 twice, "dd" 3.5: exp(3) * 2 > exp(3.5).
+def test_no_alternative_has_a_greater_probability_than_the_one_before_it():
+    # "dd" scores 3.5 and is the best; "aa" scores 3 in two places, 2 * exp(3) > exp(3.5).
     decoded = decode_words("aa bb cc xx yy aa zz ww vv dd", {0: 1.5, 5: 1.5, 9: 1.75}, {0: 1.5, 5: 1.5, 9: 1.75})
-    assert [(span.start, span.occurrences) for span in decoded.spans[:2]] == [(0, 2), (27, 1)]
-    # The threshold of "no answer" still compares with the greatest score.
+    assert [(span.start, span.occurrences) for span in decoded.spans[:2]] == [(27, 1), (0, 2)]
+    assert decoded.spans[0].probability == decoded.spans[1].probability
     assert decoded.best_score == pytest.approx(3.5)
 
 
