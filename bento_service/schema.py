@@ -158,13 +158,13 @@ class BatchQuery(_Options):
     question: Question = Field(description=_QUESTION)
     context: Context = Field(description=_CONTEXT)
 
-    def to_query(self) -> Query:
+    def to_queries(self) -> list[Query]:
         """Return what the reader is asked."""
-        return self.query(self.question, self.context)
+        return [self.query(self.question, self.context)]
 
-    def respond(self, answers: Sequence[Answer]) -> AnswerResponse:
-        """Lay the answers (best first, at least one) out as the query asked for them."""
-        return self.lay_out(self.context, answers)
+    def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswerResponse:
+        """Lay the answers of the only query (best first, at least one) out as it asked for them."""
+        return self.lay_out(self.context, answers[0])
 
 
 class AnswerRequest(_Options):
@@ -260,12 +260,12 @@ class AnswersRequest(Request):
 
     def to_queries(self) -> list[Query]:
         """Return what the reader is asked, in the order of the queries."""
-        return [query.to_query() for query in self.queries]
+        return [asked for query in self.queries for asked in query.to_queries()]
 
     def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswersResponse:
         """Lay each query's answers out as that query asked for them."""
         pairs = zip(self.queries, answers, strict=True)
-        return AnswersResponse(answers=[query.respond(ranked) for query, ranked in pairs])
+        return AnswersResponse(answers=[query.respond([ranked]) for query, ranked in pairs])
 
 
 def check_batch(contexts: Sequence[str]) -> None:

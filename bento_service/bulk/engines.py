@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bento_service.errors import QuestionTooLong, RemoteError
-from bento_service.schema import AnswerRequest
+from bento_service.schema import AnswerRequest, BatchQuery
 
 if TYPE_CHECKING:
     import httpx
@@ -27,6 +27,7 @@ TIMEOUT_S = 120.0
 BUSY, PASSING = 429, (502, 503, 504)
 """Statuses: too much at once, and a service that will answer again."""
 
+Question = BatchQuery | AnswerRequest
 Result = dict[str, Any]
 """answer, confidence, start_pos and end_pos; or `error`, why there is none."""
 Item = TypeVar("Item")
@@ -43,22 +44,22 @@ def in_order(
         pending.extend(map(submit, islice(items, 1)))
 
 
-def local(reader: Reader, requests: Iterable[AnswerRequest | None]) -> Iterator[Result | None]:
+def local(reader: Reader, requests: Iterable[Question | None]) -> Iterator[Result | None]:
     """Answer on this machine. None, which stands for a bad row, has no answer."""
     iterator = iter(requests)
     batches = iter(lambda: list(islice(iterator, BATCH)), [])
 
-    def submit(batch: Sequence[AnswerRequest | None]) -> list[tuple[AnswerRequest | None, Any]]:
+    def submit(batch: Sequence[Question | None]) -> list[tuple[Question | None, Any]]:
         return [(request, _submit(reader, request)) for request in batch]
 
-    def take(batch: list[tuple[AnswerRequest | None, Any]]) -> list[Result | None]:
+    def take(batch: list[tuple[Question | None, Any]]) -> list[Result | None]:
         return [_take(reader, request, pending) for request, pending in batch]
 
     for results in in_order(batches, submit, take, AHEAD):
         yield from results
 
 
-def _submit(reader: Reader, request: AnswerRequest | None) -> tuple[Prepared, Future[Any]] | Result | None:
+def _submit(reader: Reader, request: Question | None) -> tuple[Prepared, Future[Any]] | Result | None:
     if request is None:
         return None
     try:
@@ -68,18 +69,18 @@ def _submit(reader: Reader, request: AnswerRequest | None) -> tuple[Prepared, Fu
     return prepared, reader.submit(prepared)
 
 
-def _take(reader: Reader, request: AnswerRequest | None, pending: Any) -> Result | None:
+def _take(reader: Reader, request: Question | None, pending: Any) -> Result | None:
     if request is None or isinstance(pending, dict):
         return pending if request is not None else None
     prepared, logits = pending
     return _result(request, reader.postprocess(prepared, logits.result()))
 
 
-def _result(request: AnswerRequest, answers: list[list[Answer]]) -> Result:
+def _result(request: Question, answers: list[list[Answer]]) -> Result:
     return request.respond(answers).model_dump(exclude_none=True)
 
 
-def remote(url: str, requests: Iterable[AnswerRequest | None], in_flight: int) -> Iterator[Result | None]:
+def remote(url: str, requests: Iterable[Question | None], in_flight: int) -> Iterator[Result | None]:
     """Have the service at `url` answer, with at most `in_flight` requests at once. Raises RemoteError."""
     import httpx
 
@@ -97,7 +98,7 @@ def remote(url: str, requests: Iterable[AnswerRequest | None], in_flight: int) -
             pool.shutdown(cancel_futures=True)
 
 
-def _ask(client: httpx.Client, request: AnswerRequest | None) -> Result | None:
+def _ask(client: httpx.Client, request: Question | None) -> Result | None:
     """Send one request until it is answered: as often as the service says that it is busy."""
     import httpx
 

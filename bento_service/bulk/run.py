@@ -21,7 +21,7 @@ from tqdm import tqdm
 from bento_service.bulk.engines import Result
 from bento_service.bulk.tables import SUFFIXES, Table, write
 from bento_service.errors import UnusableRows
-from bento_service.schema import AnswerRequest
+from bento_service.schema import BatchQuery
 
 FIELDS = ("answer", "confidence", "start_pos", "end_pos")
 ERROR = "error"
@@ -29,7 +29,7 @@ ERROR = "error"
 NAMED = 10
 """Bad rows that are named at most."""
 
-Answerer = Callable[[Iterable[AnswerRequest | None]], Iterator[Result | None]]
+Answerer = Callable[[Iterable[BatchQuery | None]], Iterator[Result | None]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Entry:
 
     place: str
     row: dict[str, Any]
-    request: AnswerRequest | None
+    request: BatchQuery | None
     reason: str | None = None
 
 
@@ -68,7 +68,7 @@ class Task:
         for place, row in self.table.rows():
             asked = {name: (row or {}).get(name) for name in ("question", "context")}
             try:
-                request = AnswerRequest.model_validate(asked | self.options)
+                request = BatchQuery.model_validate(asked | self.options)
             except ValidationError as error:
                 first = error.errors(include_input=False)[0]
                 reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -96,8 +96,8 @@ def checks(
     sources: `metrics.summary` by source. calibration: `fit.calibration_errors` on answerable questions; served: what is
     served against full precision, an answer forced (both empty: there are no such questions). production, base: the
     candidate against the model in production, and against the base model (None: there is none); before: `sources` and
-    `calibration_error` of the base model. no_answer_calibration: as `calibration`, but of all questions, with "no answer"
-    allowed.
+    `calibration_error` of the base model. no_answer_calibration: as `calibration`, of all questions with
+    "no answer" allowed.
     """
     for source, figures in sources.items():
         base_f1 = None if before is None else before["sources"][source]["f1"]
