@@ -282,7 +282,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description Answer one question from one context. */
+        /** @description Answer one question from one context or several, or several questions from one context. */
         post: operations["extractive-qa__answer"];
         delete?: never;
         options?: never;
@@ -312,24 +312,25 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AnswerOrAnswers
+         * @description The answer, or when `questions` was sent one for each of them.
+         * @example {
+         *       "answer": "Paris",
+         *       "confidence": 0.98,
+         *       "end_pos": 56,
+         *       "start_pos": 51
+         *     }
+         */
+        AnswerOrAnswers: components["schemas"]["AnswerResponse"] | components["schemas"]["AnswersResponse"];
+        /**
          * AnswerRequest
-         * @description One question about one context. An optional field that is null counts as absent.
+         * @description One question about one context or several, or several questions about one. A field that is null is absent.
          * @example {
          *       "context": "France is a country in Europe. Its capital city is Paris, which is known for the Eiffel Tower and Louvre Museum.",
          *       "question": "What is the capital of France?"
          *     }
          */
         AnswerRequest: {
-            /**
-             * Question
-             * @description What is asked. It also has to fit into a window of tokens with room for the context.
-             */
-            question: string;
-            /**
-             * Context
-             * @description The text that holds the answer.
-             */
-            context: string;
             /**
              * Top K
              * @description How many answers at most; when sent, the response has `alternatives`.
@@ -349,13 +350,43 @@ export interface components {
              */
             max_answer_length?: number | null;
             /**
+             * Align To Words
+             * @description Let an answer take in all of a word, number or identifier (e-mail or web address, path, version, serial number) that it would cut.
+             * @default true
+             */
+            align_to_words?: boolean | null;
+            /**
              * Offsets
              * @description Unit of the positions: Unicode code points, or UTF-16 code units as in JavaScript.
              * @default codepoint
              * @enum {string|null}
              */
             offsets?: "codepoint" | "utf16" | null;
-        };
+            /**
+             * Question
+             * @description What is asked. It also has to fit into a window of tokens with room for the context.
+             * @default null
+             */
+            question?: string | null;
+            /**
+             * Questions
+             * @description In place of `question`: several about one `context`; the response has `answers` in their order.
+             * @default null
+             */
+            questions?: string[] | null;
+            /**
+             * Context
+             * @description The text that holds the answer.
+             * @default null
+             */
+            context?: string | null;
+            /**
+             * Contexts
+             * @description In place of `context`: several texts, of which any may hold the answer; answers are ranked together, and each has the index of its text. At most 200,000 characters in all.
+             * @default null
+             */
+            contexts?: string[] | null;
+        } & (unknown | unknown | unknown);
         /**
          * AnswerResponse
          * @description The best answer, and the others when `top_k` was sent.
@@ -388,6 +419,24 @@ export interface components {
              */
             end_pos: number;
             /**
+             * Context
+             * @description Index of the text among `contexts`; only when those were sent.
+             * @default null
+             */
+            context?: number | null;
+            /**
+             * Occurrences
+             * @description Places in the texts that say the same; only where it is more than one.
+             * @default null
+             */
+            occurrences?: number | null;
+            /**
+             * Warnings
+             * @description Why the confidence is lower: words that the model cannot read, `unknown_words_in_question`, `unknown_words_in_context` (a tenth of it or more) or `unknown_words_in_answer`. Only where there are any.
+             * @default null
+             */
+            warnings?: string[] | null;
+            /**
              * Alternatives
              * @description The next best answers by the model's score, none overlapping another; only when `top_k` was sent.
              * @default null
@@ -419,6 +468,24 @@ export interface components {
              * @description Position after the last character.
              */
             end_pos: number;
+            /**
+             * Context
+             * @description Index of the text among `contexts`; only when those were sent.
+             * @default null
+             */
+            context?: number | null;
+            /**
+             * Occurrences
+             * @description Places in the texts that say the same; only where it is more than one.
+             * @default null
+             */
+            occurrences?: number | null;
+            /**
+             * Warnings
+             * @description Why the confidence is lower: words that the model cannot read, `unknown_words_in_question`, `unknown_words_in_context` (a tenth of it or more) or `unknown_words_in_answer`. Only where there are any.
+             * @default null
+             */
+            warnings?: string[] | null;
         };
         /**
          * AnswersRequest
@@ -437,7 +504,7 @@ export interface components {
              * Queries
              * @description At most 200,000 characters of context in all.
              */
-            queries: components["schemas"]["AnswerRequest"][];
+            queries: components["schemas"]["BatchQuery"][];
         };
         /**
          * AnswersResponse
@@ -456,6 +523,57 @@ export interface components {
         AnswersResponse: {
             /** Answers */
             answers: components["schemas"]["AnswerResponse"][];
+        };
+        /**
+         * BatchQuery
+         * @description One question about one context. An optional field that is null counts as absent.
+         * @example {
+         *       "context": "France is a country in Europe. Its capital city is Paris, which is known for the Eiffel Tower and Louvre Museum.",
+         *       "question": "What is the capital of France?"
+         *     }
+         */
+        BatchQuery: {
+            /**
+             * Top K
+             * @description How many answers at most; when sent, the response has `alternatives`.
+             * @default 1
+             */
+            top_k?: number | null;
+            /**
+             * Allow No Answer
+             * @description Let the answer be "" at 0, 0 when the context more likely holds none.
+             * @default false
+             */
+            allow_no_answer?: boolean | null;
+            /**
+             * Max Answer Length
+             * @description Longest answer in tokens; by default the model's own setting.
+             * @default null
+             */
+            max_answer_length?: number | null;
+            /**
+             * Align To Words
+             * @description Let an answer take in all of a word, number or identifier (e-mail or web address, path, version, serial number) that it would cut.
+             * @default true
+             */
+            align_to_words?: boolean | null;
+            /**
+             * Offsets
+             * @description Unit of the positions: Unicode code points, or UTF-16 code units as in JavaScript.
+             * @default codepoint
+             * @enum {string|null}
+             */
+            offsets?: "codepoint" | "utf16" | null;
+            /**
+             * Question
+             * @description What is asked. It also has to fit into a window of tokens with room for the context.
+             */
+            question: string;
+            /**
+             * Context
+             * @description The text that holds the answer.
+             */
+            context: string;
         };
         /**
          * ErrorResponse
@@ -790,13 +908,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Answer one question from one context. */
+            /** @description Answer one question from one context or several, or several questions from one context. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AnswerResponse"];
+                    "application/json": components["schemas"]["AnswerOrAnswers"];
                 };
             };
             /** @description The question or the context has no visible character. */

@@ -104,12 +104,12 @@ def checks(
         yield _floor(source, figures, settings.floor(source, base_f1))
     if served is not None:
         yield _served(served, settings.min_served_ratio)
+    base_error = None if before is None else before["calibration_error"].get("after")
+    bound = settings.calibration_bound(base_error)
     if "after" in calibration:
-        base_error = None if before is None else before["calibration_error"].get("after")
-        bound = settings.calibration_bound(base_error)
         yield _calibration("expected calibration error", calibration, bound)
-        if no_answer_calibration:
-            yield _calibration('expected calibration error with "no answer" allowed', no_answer_calibration, bound)
+    if no_answer_calibration:
+        yield _calibration('expected calibration error with "no answer" allowed', no_answer_calibration, bound)
     for name, gain in (("base model", base), ("model in production", production)):
         if gain is not None:
             yield _loss(name, gain, settings.max_f1_loss)
