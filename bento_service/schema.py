@@ -174,9 +174,18 @@ class AnswerRequest(_Options):
         json_schema_extra={
             "example": EXAMPLE_REQUEST,
             "oneOf": [
-                {"required": ["question", "context"]},
-                {"required": ["question", "contexts"]},
-                {"required": ["questions", "context"]},
+                {
+                    "required": list(sent),
+                    "properties": {
+                        name: {"type": sent.get(name, "null")}
+                        for name in ("question", "questions", "context", "contexts")
+                    },
+                }
+                for sent in (
+                    {"question": "string", "context": "string"},
+                    {"question": "string", "contexts": "array"},
+                    {"questions": "array", "context": "string"},
+                )
             ],
         }
     )

@@ -21,6 +21,15 @@ export const EXAMPLES = [
     question: "Where did Amundsen tell his crew about the South Pole?",
   },
   {
+    name: "Several texts",
+    passages: [
+      "The museum opens at ten. On Mondays it is closed.",
+      "The library opens at nine, and lends up to twelve books at a time.",
+      "The swimming pool opens at seven. Children under six swim free of charge.",
+    ],
+    question: "How many books does the library lend?",
+  },
+  {
     name: "Emoji 🍜",
     passages: [
       "👩‍👩‍👧‍👦 On Friday we eat 🍜 at Mrs Tanaka's in Kyoto 🇯🇵, on Saturday 🍕 in Naples 🇮🇹, " +

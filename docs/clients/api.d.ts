@@ -386,7 +386,22 @@ export interface components {
              * @default null
              */
             contexts?: string[] | null;
-        } & (unknown | unknown | unknown);
+        } & ({
+            question: string;
+            questions?: null;
+            context: string;
+            contexts?: null;
+        } | {
+            question: string;
+            questions?: null;
+            context?: null;
+            contexts: unknown[];
+        } | {
+            question?: null;
+            questions: unknown[];
+            context: string;
+            contexts?: null;
+        });
         /**
          * AnswerResponse
          * @description The best answer, and the others when `top_k` was sent.

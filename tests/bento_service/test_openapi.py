@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bento_service.schema import is_visible
@@ -41,6 +42,24 @@ def test_an_optional_field_may_be_null(document):
 def test_the_pattern_of_a_text_is_what_the_service_takes(document, text):
     pattern = document["components"]["schemas"]["HubInputs"]["properties"]["context"]["pattern"]
     assert bool(re.search(pattern, text)) == any(map(is_visible, text))
+
+
+@pytest.mark.parametrize(
+    ("fields", "taken"),
+    [
+        ({"question": "Who?", "context": "Ada."}, True),
+        ({"question": "Who?", "context": "Ada.", "contexts": None}, True),
+        ({"question": "Who?", "contexts": ["Ada."]}, True),
+        ({"questions": ["Who?"], "context": "Ada."}, True),
+        ({"question": None, "context": "Ada."}, False),
+        ({"question": "Who?", "context": "Ada.", "contexts": ["Ada."]}, False),
+        ({"questions": ["Who?"], "contexts": ["Ada."]}, False),
+    ],
+)
+def test_which_fields_go_together_is_what_the_service_takes(document, client, fields, taken):
+    schema = document["components"]["schemas"]["AnswerRequest"]
+    assert OAS31Validator(schema).is_valid(fields) == taken
+    assert client.post("/answer", json=fields).is_success == taken
 
 
 def test_too_many_at_once_are_told_when_to_come_back(document):

@@ -112,6 +112,19 @@ def test_an_answer_stands_in_its_passage(page):
     assert [heading.text for heading in page.all("#text h4")] == ["Passage 1", "Passage 2"]
 
 
+def test_several_passages_are_asked_together(page):
+    passages = ["👍 Ada swims.", "Bo sings in the choir.", "<b>Cy</b> runs."]
+    page.one("#no-answer").click()
+    page.ask("Who sings?", *passages)
+    body = {"question": "Who sings?", "contexts": passages, "top_k": 5, "offsets": "utf16"}
+    answer = httpx.post(f"{page.url}/answer", json=body, timeout=30).json()
+    for number, span in enumerate([answer, *answer["alternatives"]]):
+        page.all("#spans button")[number].click()
+        marked = page.script("return document.querySelector('mark').parentElement.textContent")
+        assert (marked, before(page)) == (passages[span["context"]], span["start_pos"])
+    assert '"contexts": [' in as_code(page, "curl")
+
+
 def test_warnings_are_shown_in_words(page):
     warnings = ["unknown_words_in_question", "something_new"]
     answer = {"answer": "Ada", "confidence": 0.3, "start_pos": 0, "end_pos": 3, "warnings": warnings}
@@ -178,7 +191,7 @@ def test_html_stays_text_wherever_it_is_written(page):
     assert page.driver.title == "Ask a passage"
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 def test_an_example_is_asked_by_a_click(page, number):
     page.all("#examples button")[number].click()
     page.answered()
