@@ -160,8 +160,9 @@ class Reading:
         context = self.query.contexts[passage]
         if self.pretokens is not None:
             start, end = out_of(self.pretokens[passage], start, end)
-        start, end = whole_characters(context, start, end)
-        return whole_words(context, start, end) if self.query.align_to == "words" else (start, end)
+        if self.query.align_to == "words":
+            start, end = whole_words(context, start, end)
+        return whole_characters(context, start, end)
 
 
 def _warnings(question: float, context: float, answer: float = 1.0) -> tuple[str, ...]:

@@ -188,6 +188,8 @@ def test_an_answer_takes_in_all_of_an_identifier_unless_told_not_to(tokenizer):
     context = "Write to ada@needle.example."
     assert reader.answer(Query("where?", context))[0].text == "ada@needle.example"
     assert reader.answer(Query("where?", context, align_to="characters"))[0].text == "needle"
+    # What it is widened to is no end inside a character either.
+    assert reader.answer(Query("where?", "In needle_x\u0323."))[0].text == "needle_x\u0323"
 
 
 def test_a_query_without_a_context_says_so():
