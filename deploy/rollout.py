@@ -97,6 +97,7 @@ class Rollout:
             answer = self.check_answer()
         except RolloutFailed as error:
             raise RolloutFailed(f"{error}\n{self._roll_back_after_failure(passed)}") from error
+        self._check_image()
         self._mark_passed()
         return answer
 
@@ -187,6 +188,15 @@ class Rollout:
         if answer["answer"] != span or not 0 <= answer["confidence"] <= 1:
             raise RolloutFailed(f"{described('Service', SERVICE, self._namespace)} answers wrongly: {answer}")
         return answer
+
+    def _check_image(self) -> None:
+        """Raise RolloutFailed if the Deployment has another image: two `apply` at once own the same fields."""
+        present = self._deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
+        if present != self._settings.serving_reference:
+            raise RolloutFailed(
+                f"{self._description} has {present}, not {self._settings.serving_reference}: something else applied it "
+                "meanwhile; run this again if it should have this image"
+            )
 
     def _mark_passed(self) -> None:
         self._cluster.merge(

@@ -79,6 +79,18 @@ def test_what_is_available_and_answers_has_passed(api, cluster, reported, deploy
     assert reported[-1] == f"{NAME}: 2 of 2 replicas updated, 2 available"
 
 
+def test_an_image_that_another_apply_brings_meanwhile_is_reported(api, cluster, reported, deployed):
+    def replaced(deployment):
+        deployment["spec"]["template"]["spec"]["containers"][0]["image"] = OLD_IMAGE
+        available(deployment)
+
+    api.script("Deployment", NAME, lambda _: None, lambda _: None, replaced)
+    with pytest.raises(RolloutFailed, match="something else applied it meanwhile") as caught:
+        rollout(cluster, reported).finish()
+    assert f"has {OLD_IMAGE}, not {SETTINGS.serving_reference}" in str(caught.value)
+    assert api.the("Deployment", NAME)["metadata"]["annotations"][PASSED] == "h1"
+
+
 def test_what_the_controller_has_not_seen_yet_is_not_rolled_out(api, cluster, reported, deployed):
     def stale(deployment):
         available(deployment)
