@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import logging
 import tempfile
 import warnings
@@ -16,7 +15,9 @@ import torch
 from training import data
 from training.export import longformer, quantization
 from training.export.attention import ATTENTION
+from training.export.integers import quantize
 from training.export.narrowing import narrow
+from training.export.sharing import share
 from training.prepare import features
 
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ def export(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]], *
 def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write the model as an int8 ONNX graph with free sequence length, for one window at a time.
 
-    Weights are 8-bit a channel; activations are quantised at run time. `reduce_range` keeps weights in 7 bits:
-    without it, sums of u8 x s8 products saturate on processors with AVX2 or AVX-512 but no VNNI, and answers change
+    Weights are 7 bits a channel; activations are quantised at run time. With 8 bits, sums of u8 x s8 products saturate
+    on processors with AVX2 or AVX-512 but no VNNI, and answers change
     (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). rows: as in `quantization.prepare`.
     """
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full.onnx"
-        full_precision(quantization.prepare(model, rows), full)
+        full_precision(quantization.prepare(model, rows), full, beside=True)
         quantize(full, path)
 
 
@@ -62,26 +63,12 @@ def calibration_rows(
     return features.build(chosen, tokenizer, max_length=settings.max_length, doc_stride=settings.doc_stride)
 
 
-def quantize(full: Path, path: Path) -> None:
-    """Quantise the matrix products of a graph: weights to 8 bits a channel, activations when it runs."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with _quiet():
-        quantize_dynamic(
-            full,
-            path,
-            op_types_to_quantize=["MatMul"],  # "Gather" would squeeze the word embeddings into one scale
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-        )
-
-
-def full_precision(model: PreTrainedModel, path: Path) -> None:
+def full_precision(model: PreTrainedModel, path: Path, *, beside: bool = False) -> None:
     """Write the model as an ONNX graph with free sequence length, for one window at a time.
 
     The network attends as `attention.attend` does; a family that does not look attention up by name keeps its own, and
-    so does one whose tokens do not attend to all others.
+    so does one whose tokens do not attend to all others. beside: leave the weights in a file beside the graph, which
+    takes no memory.
     """
 
     class Logits(torch.nn.Module):
@@ -89,7 +76,7 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
 
         def __init__(self) -> None:
             super().__init__()
-            copied: Any = copy.deepcopy(model)
+            copied: Any = share(model)
             if copied.config.model_type == longformer.MODEL_TYPE:
                 copied = longformer.WrittenOut(copied)
             elif attention_is_free(model):
@@ -113,7 +100,7 @@ def full_precision(model: PreTrainedModel, path: Path) -> None:
             output_names=OUTPUTS,
             dynamic_shapes=(free, free),
             opset_version=OPSET,
-            external_data=False,
+            external_data=beside,
             verbose=False,
             dynamo=True,
         )
@@ -127,8 +114,7 @@ def attention_is_free(model: PreTrainedModel) -> bool:
     config: Any = model.config
     length = min(FREE_ATTENTION_TOKENS, getattr(config, "max_position_embeddings", FREE_ATTENTION_TOKENS) - 2)
     ids = torch.randint(config.vocab_size, (1, length), generator=torch.Generator().manual_seed(0))
-    plain = copy.deepcopy(model)
-    plain.train(False)
+    plain = share(model)
     with torch.no_grad():
         expected = plain(input_ids=ids)
         plain.set_attn_implementation(ATTENTION)

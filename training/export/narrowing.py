@@ -11,7 +11,6 @@ required.
 
 from __future__ import annotations
 
-import copy
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +19,7 @@ import torch
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from training.export.attention import attend
+from training.export.sharing import share
 from training.prepare import features
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def narrow(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> PreTrained
     rows: some of `features.build`. The copy is not pruned if the model is not built as BERT is, or if no layer's input
     predicts the logits well enough.
     """
-    network: Any = copy.deepcopy(model)
-    network.to("cpu", torch.float32).train(False)
+    network: Any = share(model)
     with torch.no_grad():
         if len(rows) < 2 or not _is_bert(network, rows[0]):
             return cast("PreTrainedModel", network)

@@ -9,7 +9,6 @@ word embeddings are stored as int8, with a scale for each word.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from bento_service.reading.engines import TorchEngine
+from training.export.sharing import share
 from training.prepare import features
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ MIN_SCALE = 1e-5
 """Replaces a scale of 0, by which nothing can be divided."""
 OUTLIER_RATIO = 8
 """Greatest over median token maximum from which a layer scales its tokens; half would have at most 4 of 7 bits."""
+PART_ROWS = 4096
+"""Words whose embeddings are converted at once; few, to take little memory."""
 OUTLIER_ROWS = 16
 """Windows on which a layer's outlier ratio is measured; it differs little between windows."""
 
@@ -38,8 +40,7 @@ def prepare(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> PreTraine
 
     rows: some of `features.build`, on which the maxima of channels and tokens are measured.
     """
-    prepared: Any = copy.deepcopy(model)
-    prepared.to("cpu", torch.float32).train(False)
+    prepared: Any = share(model)
     for shared in _shared_inputs(prepared, rows):
         layers = [prepared.get_submodule(name) for name in shared.layers]
         weight_max = torch.stack([layer.weight.detach().abs().amax(0) for layer in layers]).amax(0)
@@ -90,9 +91,10 @@ class _Int8Embedding(torch.nn.Module):
 
     def __init__(self, table: Any) -> None:
         super().__init__()
-        weight = table.weight.detach()
-        scale = weight.abs().amax(1, keepdim=True).clamp(min=MIN_SCALE) / 127
-        self.register_buffer("rows", (weight / scale).round().to(torch.int8))
+        parts = table.weight.detach().split(PART_ROWS)  # in parts, since each step makes a copy in float32
+        scale = torch.cat([part.abs().amax(1, keepdim=True) for part in parts]).clamp(min=MIN_SCALE) / 127
+        rows = [(part / own).round().to(torch.int8) for part, own in zip(parts, scale.split(PART_ROWS), strict=True)]
+        self.register_buffer("rows", torch.cat(rows))
         self.register_buffer("scale", scale)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:

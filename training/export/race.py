@@ -19,6 +19,7 @@ from bento_service.reading.cpus import cpu_count
 from bento_service.reading.engines import Engine, Logits, OnnxEngine, TorchEngine
 from bento_service.reading.reader import Query, Reader, ReaderSettings
 from training.export import graph, narrowing
+from training.export.integers import quantize
 from training.measure.evaluate import predict, read
 from training.measure.metrics import summary
 from training.prepare import features
@@ -101,7 +102,7 @@ def _setups(model: PreTrainedModel, rows: list[dict[str, Any]], folder: Path) ->
     yield EngineSetup("onnxruntime float32", lambda: OnnxEngine(full))
     graph.full_precision(narrowing.narrow(model, rows), narrowed)
     yield EngineSetup("onnxruntime float32, narrowed", lambda: OnnxEngine(narrowed))
-    graph.quantize(full, dynamic)
+    quantize(full, dynamic)
     yield EngineSetup("onnxruntime dynamic int8, unprepared", lambda: OnnxEngine(dynamic))
     _quantize_static(full, static, rows)
     yield EngineSetup("onnxruntime static int8 (QDQ)", lambda: OnnxEngine(static))

@@ -1,0 +1,19 @@
+"""Copies of a network that take no memory: their modules are their own, their tensors are the original's."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+
+def share(model: torch.nn.Module) -> Any:
+    """Return a copy of a network that shares its tensors, on the CPU in float32, for inference.
+
+    Its modules may be replaced, its tensors must not be changed. What is elsewhere or in another precision is copied.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(tensor.device.type != "cpu" or tensor.dtype in (torch.float16, torch.bfloat16) for tensor in tensors):
+        return copy.deepcopy(model).to("cpu", torch.float32).train(False)
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors}).train(False)
