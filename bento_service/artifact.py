@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # the process that supervises a server verifies a model, and 
     from bento_service.reading.reader import Reader, ReaderSettings
 
 GRAPH = "model.onnx"
+WEIGHTS = "model.onnx.data"
+"""Beside a graph in full precision; an int8 graph holds its weights itself."""
 TOKENIZER = "tokenizer.json"
 READER = "reader.json"
 METRICS = "metrics.json"
@@ -46,7 +48,8 @@ class Artifact:
 
 def seal(folder: Path) -> None:
     """Write SHA256SUMS over the folder's files, in the format that `sha256sum -c` reads."""
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in FILES]
+    names = [*FILES, WEIGHTS] if (folder / WEIGHTS).exists() else FILES
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
 
 
@@ -79,7 +82,7 @@ def verify(folder: Path) -> None:
         expected = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError) as error:
         raise ArtifactError(f"stored model {folder}: {CHECKSUMS} is missing or unreadable; train it again") from error
-    for name in FILES:
+    for name in {**dict.fromkeys(FILES), **expected}:
         if name not in expected:
             raise ArtifactError(f"stored model {folder}: {CHECKSUMS} does not list {name}; train it again")
         try:

@@ -154,6 +154,12 @@ def _add_import(subparsers: Subparsers) -> None:
         "--precision", choices=("int8", "float32"), help="of the graph (int8, or float32 where the gate refuses int8)"
     )
     parser.add_argument(
+        "--max-length",
+        type=_count,
+        metavar="N",
+        help="tokens a window, up to the network's positions (384, or all that it has)",
+    )
+    parser.add_argument(
         "--if-changed", action="store_true", help="only if the model in production, or the newest, is another"
     )
     parser.add_argument("--model-name", default="extractive-qa", help="name in the store (%(default)s)")

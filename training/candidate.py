@@ -61,10 +61,11 @@ def write_served(
     calibration: windows on which quantisation and narrowing are calibrated. narrowing: as in `export`, for int8 only.
     """
     folder.mkdir(exist_ok=True)
+    (folder / artifact.WEIGHTS).unlink(missing_ok=True)
     if precision == "int8":
         export(model, folder / artifact.GRAPH, calibration, narrowing=narrowing)
     else:
-        full_precision(model, folder / artifact.GRAPH)
+        full_precision(model, folder / artifact.GRAPH, beside=True)
     shutil.copyfile(tokenizer, folder / artifact.TOKENIZER)
     artifact.write_json(folder / artifact.READER, settings.model_dump())
     artifact.write_json(folder / artifact.PROVENANCE, origin)

@@ -30,6 +30,7 @@ def import_checkpoint(options: argparse.Namespace) -> None:
         gate_settings=settings.gate,
         data_sources=options.data,
         precision=options.precision,
+        max_length=options.max_length,
         if_changed=options.if_changed,
     )
     _print_tag(options, tag)

@@ -14,11 +14,11 @@ from bento_service.reading.engines import TorchEngine
 from bento_service.reading.reader import Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
 from training import candidate, data, store
-from training.errors import GateError
+from training.errors import GateError, TrainSettingsError
 from training.export.graph import calibration_rows
 from training.measure import gate
 from training.measure.evaluate import read
-from training.network.checkpoint import Checkpoint, first_line, load
+from training.network.checkpoint import Checkpoint, find, first_line
 from training.provenance import describe_import
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LARGEST_WINDOW, OVERLAP = 384, 64
+USUAL_WINDOW, OVERLAP = 384, 64
 """Tokens of a window and of the overlap of two, where the network has positions for them; what `train` takes too."""
+LEAST_WINDOW = 32
+"""Tokens; a shorter window has no room for a question."""
 CALIBRATION = ("sample:train",)
 """Questions that show the exporter how great the network's values get; never those that are measured on."""
 
@@ -41,30 +43,32 @@ def run(
     gate_settings: GateSettings,
     data_sources: Iterable[str] = ("sample:dev",),
     precision: str | None = None,
+    max_length: int | None = None,
     if_changed: bool = False,
 ) -> str:
     """Import a checkpoint by its hub name or folder, and return the stored model's tag.
 
     data_sources: what it is measured on, and its confidence fitted to. precision: int8 or float32; None: int8, unless
-    that fails or costs more than the gate allows. if_changed: where that would only repeat the model in production, or
-    the newest, return that one's tag. Raises TrainingError, GateError among them; the store is then as it
-    was.
+    that fails or costs more than the gate allows. max_length: tokens of a window; None: 384, or all that the network
+    has positions for. if_changed: where that would only repeat the model in production, or the newest, return that
+    one's tag. Raises TrainingError, GateError among them; the store is then as it was.
     """
     sources = tuple(data_sources)
     examples = data.load(sources)
     with tempfile.TemporaryDirectory(prefix="qna-import-") as scratch:
         folder = Path(scratch)
-        checkpoint = load(name, folder)
+        checkpoint = find(name, folder)
+        settings = reader_settings(checkpoint.positions, max_length)
         origin = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            **describe_import(checkpoint.name, checkpoint.sha256, examples, sources),
+            **describe_import(checkpoint.name, checkpoint.sha256, examples, sources, settings.max_length),
         }
         if if_changed and (tag := candidate.unchanged_model(model_name, origin)) is not None:
             return tag
-        importing = Import(checkpoint, folder, examples, gate_settings, model_name, origin)
+        importing = Import(checkpoint, settings, folder, examples, gate_settings, model_name, origin)
         metrics = importing.choose(precision)
         (folder / "checkpoint").mkdir()
-        candidate.write_checkpoint(checkpoint.model, checkpoint.tokenizer.parent, folder / "checkpoint")
+        candidate.write_checkpoint(checkpoint.load(), checkpoint.tokenizer.parent, folder / "checkpoint")
         return store.save(model_name, importing.served, folder / "checkpoint", metrics, origin)
 
 
@@ -73,6 +77,7 @@ class Import:
     """One checkpoint on its way to the store."""
 
     checkpoint: Checkpoint
+    settings: ReaderSettings
     folder: Path
     examples: list[Example]
     gate_settings: GateSettings
@@ -86,9 +91,9 @@ class Import:
 
     def choose(self, precision: str | None) -> dict[str, Any]:
         """Write and seal the artifact, and return its metrics. Raises GateError when no precision passes."""
-        settings = reader_settings(self.checkpoint.positions)
+        settings = self.settings
         tokenizer = TextTokenizer.from_file(self.checkpoint.tokenizer)
-        full = read(Reader(tokenizer, TorchEngine(self.checkpoint.model), settings), self.examples, progress=True)
+        full = read(Reader(tokenizer, TorchEngine(self.checkpoint.load()), settings), self.examples, progress=True)
         why = None
         if precision != "float32":
             try:
@@ -112,7 +117,7 @@ class Import:
         try:
             rows = calibration_rows(data.load(CALIBRATION), tokenizer, settings) if precision == "int8" else []
             candidate.write_served(
-                self.checkpoint.model,
+                self.checkpoint.load(),
                 self.checkpoint.tokenizer,
                 self.served,
                 settings,
@@ -142,7 +147,13 @@ class _Int8Error(Exception):
     """The int8 graph fails, or costs more than the gate allows."""
 
 
-def reader_settings(positions: int) -> ReaderSettings:
-    """Return how a network with so many positions is read, before its confidence is fitted."""
-    max_length = min(LARGEST_WINDOW, positions)
+def reader_settings(positions: int, max_length: int | None = None) -> ReaderSettings:
+    """Return how a network with so many positions is read, before its confidence is fitted.
+
+    max_length: tokens of a window; None: the usual length. Raises TrainSettingsError for more than there are positions.
+    """
+    if max_length is None:
+        max_length = min(USUAL_WINDOW, positions)
+    elif not LEAST_WINDOW <= max_length <= positions:
+        raise TrainSettingsError(f"--max-length {max_length}: this network reads {LEAST_WINDOW} to {positions} tokens")
     return ReaderSettings(max_length=max_length, doc_stride=min(OVERLAP, max_length // 4))

@@ -63,17 +63,19 @@ def provenance(
     }
 
 
-def describe_import(name: str, sha256: str, examples: list[Example], sources: tuple[str, ...]) -> dict[str, Any]:
+def describe_import(
+    name: str, sha256: str, examples: list[Example], sources: tuple[str, ...], max_length: int
+) -> dict[str, Any]:
     """Return the provenance of an imported model.
 
-    sha256: of its weights. examples: those that it was measured on and fitted to.
+    sha256: of its weights. examples: those that it was measured on and fitted to. max_length: tokens of a window.
     """
     return {
         "base_model": {"name": name, "sha256": sha256},
         "imported": True,
         "data": {},
         "dev_data": _describe(examples),
-        "settings": {"dev_data": [Path(source).name for source in sources]},
+        "settings": {"dev_data": [Path(source).name for source in sources], "max_length": max_length},
         "versions": _versions(),
         "code": code(_IMPORT),
         "commit": _commit(),

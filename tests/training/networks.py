@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tokenizers.processors import TemplateProcessing
 from training.network import base
 
 CLS, SEP, PAD = 101, 102, 0
+SPECIAL = {"cls": "[CLS]", "bos": "[CLS]", "sep": "[SEP]", "eos": "[SEP]", "pad": "[PAD]"}
 WORDS: dict[str, Any] = {"vocab_size": 30522, "pad_token_id": PAD, "cls_token_id": CLS, "sep_token_id": SEP}
 SMALL: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 ROBERTA: dict[str, Any] = SMALL | WORDS | {"pad_token_id": 1, "max_position_embeddings": 514, "type_vocab_size": 1}
@@ -66,12 +68,23 @@ def tokenizer(family: str) -> Tokenizer:
     return made
 
 
-def write(family: str, folder: Path) -> Path:
-    """Write a random network of the family, with a span head, and its tokenizer."""
+def write(family: str, folder: Path, made: Tokenizer | None = None) -> Path:
+    """Write a random network of the family, with a span head, and its tokenizer: `made`, or that of `tokenizer`."""
     torch.manual_seed(0)
     config = CONFIGS[family]()
     config.initializer_range = 0.2  # logits that differ
+    if made is not None:
+        for name, token in SPECIAL.items():
+            setattr(config, f"{name}_token_id", made.token_to_id(token))
     model = transformers.AutoModelForQuestionAnswering.from_config(config)
     model.save_pretrained(folder)
-    tokenizer(family).save(str(folder / "tokenizer.json"))
+    if made is None:
+        made = tokenizer(family)
+    else:  # transformers before 5 asks this file for what tokenizer.json does not say
+        types = ["token_type_ids"] if getattr(config, "type_vocab_size", 0) > 1 else []
+        settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}
+        settings["model_input_names"] = ["input_ids", "attention_mask", *types]
+        settings |= {f"{name}_token": token for name, token in SPECIAL.items()}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    made.save(str(folder / "tokenizer.json"))
     return folder

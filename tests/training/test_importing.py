@@ -3,11 +3,12 @@
 import pytest
 
 from bento_service import artifact
+from bento_service.errors import ArtifactError
 from tests.training import networks
 from training import candidate, config, data, importing, store
-from training.errors import GateError
+from training.errors import GateError, TrainSettingsError
 from training.measure import gate
-from training.network.checkpoint import load
+from training.network.checkpoint import find
 
 LOW = config.GateSettings(min_f1={"*": 0.0}, min_served_ratio=0, max_calibration_error=1)
 
@@ -22,11 +23,21 @@ def test_the_windows_are_as_long_as_the_network_reads():
     assert (importing.reader_settings(126).max_length, importing.reader_settings(126).doc_stride) == (126, 31)
 
 
+def test_the_windows_are_as_long_as_they_are_asked_to_be():
+    assert (importing.reader_settings(4096, 1024).max_length, importing.reader_settings(4096, 1024).doc_stride) == (
+        1024,
+        64,
+    )
+    with pytest.raises(TrainSettingsError, match="--max-length 513: this network reads 32 to 512 tokens"):
+        importing.reader_settings(512, 513)
+
+
 def import_bert(bert, tmp_path, gate_settings=LOW, **options):
     """Import without the store, and return what is served."""
-    checkpoint = load(str(bert), tmp_path)
+    checkpoint = find(str(bert), tmp_path)
     examples = data.load(["sample:dev"])[:24]
-    candidate_of = importing.Import(checkpoint, tmp_path, examples, gate_settings, "imported", {})
+    settings = importing.reader_settings(checkpoint.positions)
+    candidate_of = importing.Import(checkpoint, settings, tmp_path, examples, gate_settings, "imported", {})
     metrics = candidate_of.choose(options.get("precision"))
     assert artifact.load(candidate_of.served).metrics == metrics
     return metrics
@@ -46,9 +57,7 @@ def test_int8_that_fails_gives_way_to_full_precision(bert, tmp_path, monkeypatch
     assert served["precision"] == "float32"
     assert served["instead_of_int8"] == "the int8 graph fails: RuntimeError: no kernel"
     with pytest.raises(GateError, match="the int8 graph fails"):
-        importing.Import(
-            load(str(bert), tmp_path / "again"), tmp_path, data.load(["sample:dev"])[:8], LOW, "imported", {}
-        ).choose("int8")
+        import_bert(bert, tmp_path, precision="int8")
 
 
 def test_int8_that_costs_too_much_gives_way_to_full_precision(bert, tmp_path, monkeypatch):
@@ -68,3 +77,13 @@ def test_int8_that_costs_too_much_gives_way_to_full_precision(bert, tmp_path, mo
 def test_a_floor_that_it_misses_refuses_it(bert, tmp_path):
     with pytest.raises(GateError, match="F1 on sample"):
         import_bert(bert, tmp_path, LOW.model_copy(update={"min_f1": {"*": 99.0}}), precision="float32")
+
+
+def test_weights_in_full_precision_lie_beside_their_graph_and_are_verified(bert, tmp_path):
+    import_bert(bert, tmp_path, precision="float32")
+    weights = tmp_path / "served" / artifact.WEIGHTS
+    assert weights.stat().st_size > (tmp_path / "served" / artifact.GRAPH).stat().st_size
+    with weights.open("r+b") as stream:
+        stream.write(b"changed")
+    with pytest.raises(ArtifactError, match=r"model\.onnx\.data has changed"):
+        artifact.load(tmp_path / "served")

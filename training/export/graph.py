@@ -18,6 +18,7 @@ from training.export.attention import ATTENTION
 from training.export.integers import quantize
 from training.export.narrowing import narrow
 from training.export.sharing import share
+from training.network.base import positions_of
 from training.prepare import features
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def full_precision(model: PreTrainedModel, path: Path, *, beside: bool = False) 
             output = self.model(input_ids=input_ids, **types)
             return output.start_logits, output.end_logits
 
-    free = {1: torch.export.Dim("sequence", min=2, max=512)}
+    config: Any = model.config
+    free = {1: torch.export.Dim("sequence", min=2, max=positions_of(config.to_dict()))}
     ids = torch.ones(1, 16, dtype=torch.int64)
     with _quiet():
         torch.onnx.export(

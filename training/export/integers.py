@@ -1,4 +1,4 @@
-"""Matrix products in whole numbers: weights of 8 bits with a scale a channel, activations quantised when the graph runs.
+"""Matrix products in whole numbers: 8-bit weights with a scale a channel, activations quantised when the graph runs.
 
 The result is that of `onnxruntime.quantization.quantize_dynamic`, to the bit, as the tests say. That one holds three
 copies of the network in memory, this one the weights of one product.

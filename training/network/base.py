@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,10 +155,14 @@ def _layers(model: PreTrainedModel) -> Any:
 
 
 def max_positions(folder: Path) -> int:
-    """Return how many tokens the network has positions for (512 when its config does not say).
+    """Return how many tokens the network in a folder has positions for."""
+    return positions_of(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+
+
+def positions_of(config: Mapping[str, Any]) -> int:
+    """Return how many tokens a network has positions for, by its config.json (512 when that does not say).
 
     RoBERTa and its kin keep the positions up to the padding's id back.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     positions = int(config.get("max_position_embeddings", 512))
     return positions - config.get("pad_token_id", 1) - 1 if config.get("model_type") in _BEHIND_PADDING else positions

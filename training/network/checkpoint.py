@@ -19,7 +19,7 @@ SPAN_READER = "ForQuestionAnswering"
 POINTER = b"version https://git-lfs.github.com/spec/v1"
 """What a file of Git LFS begins with where the file itself has not been fetched."""
 LARGEST_GRAPH = 2**31
-"""Bytes of a graph in one file (protobuf's limit)."""
+"""Bytes of a graph in one file (protobuf's limit); an int8 graph has one for each parameter."""
 
 _ENDINGS = {
     "ForSequenceClassification": "classifies whole texts",
@@ -37,17 +37,25 @@ _ENDINGS = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A span reader in full precision. tokenizer: its `tokenizer.json`. sha256: of its weight files."""
+    """A span reader in a folder.
+
+    tokenizer: its `tokenizer.json`. positions: tokens that it can read. sha256: of its weights.
+    """
 
     name: str
-    model: PreTrainedModel
+    folder: Path
     tokenizer: Path
     positions: int
+    parameters: int
     sha256: str
 
+    def load(self) -> PreTrainedModel:
+        """Load the network anew, in full precision on the CPU: whoever has read it drops it, and frees its memory."""
+        return _network(self.name, self.folder)
 
-def load(name: str, scratch: Path) -> Checkpoint:
-    """Load a checkpoint, from the hub or a folder, in full precision on the CPU.
+
+def find(name: str, scratch: Path) -> Checkpoint:
+    """Find a checkpoint, on the hub or in a folder, and check that it can be loaded.
 
     scratch: where `tokenizer.json` is made if there is none. Weights are loaded as weights, never as code.
     Raises BaseModelError that says what the checkpoint lacks, or what it is instead of a span reader.
@@ -57,10 +65,12 @@ def load(name: str, scratch: Path) -> Checkpoint:
     config = _config(shown, folder)
     _check_kind(shown, config)
     weights = _weights(shown, folder)
-    model = _network(shown, folder, config)
+    _check_code(shown, config)
+    model = _network(shown, folder)
     tokenizer = _tokenizer(shown, folder, scratch)
     _check_vocabulary(shown, tokenizer, model)
-    return Checkpoint(shown, model, tokenizer, base_models.max_positions(folder), base_models.sha256_of(weights))
+    positions, sha256 = base_models.positions_of(config), base_models.sha256_of(weights)
+    return Checkpoint(shown, folder, tokenizer, positions, model.num_parameters(), sha256)
 
 
 def _config(name: str, folder: Path) -> dict[str, Any]:
@@ -126,15 +136,18 @@ def _weights(name: str, folder: Path) -> list[Path]:
     )
 
 
-def _network(name: str, folder: Path, config: dict[str, Any]) -> PreTrainedModel:
+def _check_code(name: str, config: dict[str, Any]) -> None:
+    if config.get("auto_map") and not config.get("model_type"):
+        raise BaseModelError(f"checkpoint {name} needs code of its own (auto_map), and no code of a checkpoint is run")
+
+
+def _network(name: str, folder: Path) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForQuestionAnswering
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if config.get("auto_map") and not config.get("model_type"):
-        raise BaseModelError(f"checkpoint {name} needs code of its own (auto_map), and no code of a checkpoint is run")
     try:
         model, loading = AutoModelForQuestionAnswering.from_pretrained(
             folder, dtype=torch.float32, weights_only=True, output_loading_info=True
@@ -149,10 +162,10 @@ def _network(name: str, folder: Path, config: dict[str, Any]) -> PreTrainedModel
             f"checkpoint {name} lacks weights of a span reader: {listed}; it is no finished one: "
             f"`python -m training train --base-model {name}` teaches an encoder"
         )
-    if 4 * model.num_parameters() > LARGEST_GRAPH:
+    if model.num_parameters() > LARGEST_GRAPH:
         raise BaseModelError(
             f"checkpoint {name} has {model.num_parameters() / 1e6:.0f} M parameters; "
-            f"a graph holds {LARGEST_GRAPH / 4e6:.0f} M at most"
+            f"an int8 graph holds {LARGEST_GRAPH / 1e6:.0f} M at most"
         )
     if model.config.model_type == "big_bird":
         model.base_model.set_attention_type("original_full")  # what it does of windows up to 704 tokens by itself

@@ -39,18 +39,18 @@ def test_weights_in_shards_and_in_half_precision(bert, tmp_path):
     network(bert).half().save_pretrained(folder, max_shard_size="500KB")
     shutil.copy(bert / "tokenizer.json", folder)
     assert (folder / "model.safetensors.index.json").is_file()
-    loaded = checkpoint.load(str(folder), tmp_path)
-    assert {tensor.dtype for tensor in loaded.model.parameters()} == {torch.float32}
+    loaded = checkpoint.find(str(folder), tmp_path)
+    assert {tensor.dtype for tensor in loaded.load().parameters()} == {torch.float32}
     assert loaded.sha256 == base.sha256_of(sorted(folder.glob("*.safetensors")))
     next(folder.glob("model-00002*")).unlink()
     with pytest.raises(BaseModelError, match=r"index\.json lists model-00002-of-\d+\.safetensors, which .* lacks"):
-        checkpoint.load(str(folder), tmp_path)
+        checkpoint.find(str(folder), tmp_path)
 
 
 def test_pickled_weights_are_loaded_as_weights(bert, copied, tmp_path):
     (copied / "model.safetensors").unlink()
     torch.save(network(bert).state_dict(), copied / "pytorch_model.bin")
-    loaded = checkpoint.load(str(copied), tmp_path).model
+    loaded = checkpoint.find(str(copied), tmp_path).load()
     assert torch.equal(loaded.get_parameter("qa_outputs.weight"), network(bert).qa_outputs.weight)
 
 
@@ -63,14 +63,14 @@ def test_pickled_code_is_not_run(copied, tmp_path):
     (copied / "model.safetensors").unlink()
     (copied / "pytorch_model.bin").write_bytes(pickle.dumps({"qa_outputs.weight": Intruder()}))
     with pytest.raises(BaseModelError, match="could not be loaded"):
-        checkpoint.load(str(copied), tmp_path)
+        checkpoint.find(str(copied), tmp_path)
 
 
 def test_a_tokenizer_is_made_of_a_word_list(copied, tmp_path):
     vocabulary = networks.tokenizer("bert").get_vocab()
     (copied / "tokenizer.json").unlink()
     (copied / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=lambda word: vocabulary[word])))
-    made = checkpoint.load(str(copied), tmp_path).tokenizer
+    made = checkpoint.find(str(copied), tmp_path).tokenizer
     assert made.parent != copied
     expected, found = (TextTokenizer(tokenizer) for tokenizer in (networks.tokenizer("bert"), load(made)))
     assert found.special == expected.special
@@ -83,7 +83,7 @@ def test_a_tokenizer_is_made_of_merges(tmp_path):
     characters = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"ThanswerAi42.Ġdb", "is"]
     (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(dict.fromkeys(characters))}))
     (folder / "merges.txt").write_text("#version: 0.2\ni s\n")
-    made = TextTokenizer.from_file(checkpoint.load(str(folder), tmp_path).tokenizer)
+    made = TextTokenizer.from_file(checkpoint.find(str(folder), tmp_path).tokenizer)
     assert (made.special.prefix, made.special.middle, made.special.suffix) == ((0,), (2, 2), (2,))
 
 
@@ -96,7 +96,7 @@ def test_a_tokenizer_is_made_of_a_sentencepiece_model(tmp_path):
         trainer.train(
             sentence_iterator=texts, model_writer=model, vocab_size=600, hard_vocab_limit=False, minloglevel=2
         )
-    made = TextTokenizer.from_file(checkpoint.load(str(folder), tmp_path).tokenizer)
+    made = TextTokenizer.from_file(checkpoint.find(str(folder), tmp_path).tokenizer)
     assert (made.special.prefix, made.special.middle, made.special.suffix) == ((0,), (2, 2), (2,))
     assert made.encode(["Ada swims."])[0].offsets.max() == len("Ada swims.")
 
@@ -111,7 +111,7 @@ def load(path):
 def test_a_pointer_of_git_lfs_is_told(copied, tmp_path, name):
     (copied / name).write_bytes(checkpoint.POINTER + b"\noid sha256:00\nsize 1\n")
     with pytest.raises(BaseModelError, match=rf"{name} is a pointer of Git LFS, .*git lfs pull"):
-        checkpoint.load(str(copied), tmp_path)
+        checkpoint.find(str(copied), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_pointer_of_git_lfs_is_told(copied, tmp_path, name):
 def test_a_missing_file_is_told(copied, tmp_path, missing, told):
     (copied / missing).unlink()
     with pytest.raises(BaseModelError, match=told):
-        checkpoint.load(str(copied), tmp_path)
+        checkpoint.find(str(copied), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -139,21 +139,21 @@ def test_a_missing_file_is_told(copied, tmp_path, missing, told):
 def test_what_is_no_span_reader_is_told_what_it_is(copied, tmp_path, architecture, told):
     change(copied, architectures=[architecture])
     with pytest.raises(BaseModelError, match=told):
-        checkpoint.load(str(copied), tmp_path)
+        checkpoint.find(str(copied), tmp_path)
 
 
 def test_an_encoder_that_does_not_say_what_it_is(copied, tmp_path, bert):
     network(bert).base_model.save_pretrained(copied)
     change(copied, architectures=None)
     with pytest.raises(BaseModelError, match=r"lacks weights of a span reader: qa_outputs\.bias, qa_outputs\.weight"):
-        checkpoint.load(str(copied), tmp_path)
+        checkpoint.find(str(copied), tmp_path)
 
 
 def test_a_tokenizer_of_another_network_is_refused(copied, tmp_path):
     small = transformers.BertConfig(**{**networks.SMALL, "vocab_size": 500})
     transformers.AutoModelForQuestionAnswering.from_config(small).save_pretrained(copied)
     with pytest.raises(BaseModelError, match="does not go with its network of 500 words"):
-        checkpoint.load(str(copied), tmp_path)
+        checkpoint.find(str(copied), tmp_path)
 
 
 @pytest.mark.parametrize(
