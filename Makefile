@@ -96,6 +96,10 @@ evaluate: stored ## measure the newest stored model on the sample's dev part
 compare: stored .venv-baseline/.installed .venv/.loadtest ## measure the service beside transformers' pipeline, 10 minutes; $COMPARE_FLAGS: shorter
 	$(BIN)/python -m loadtest compare $(COMPARE_FLAGS)
 
+.PHONY: agreement
+agreement: stored .venv-baseline/.installed .venv/.dev ## compare our answers with those of the pipeline that transformers removed, 5 minutes
+	$(BIN)/python -m pytest -m agreement --capture=no tests/agreement
+
 .PHONY: lint
 lint: .venv/.dev ## ruff and mypy
 	$(BIN)/ruff check .

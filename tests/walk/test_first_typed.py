@@ -11,6 +11,7 @@ COLLECT = {"PYTEST_ADDOPTS": "--collect-only -q"}
 SHORT = {"COMPARE_FLAGS": "--seconds 2 --rounds 1 --soak 200"}
 NO_CLUSTER = "set KUBECONFIG to the file that names one"
 FIRST = {
+    "agreement": (Outcome(shows=["test_agreement.py"]), COLLECT),
     "bento": (Outcome(files=["build/bento.tar.gz"]), {}),
     "compare": (Outcome(files=["runs/loadtest/compare.json"]), SHORT),
     "e2e": (Outcome(shows=[NO_CLUSTER]), {}),

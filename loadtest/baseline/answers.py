@@ -1,0 +1,55 @@
+"""What the pipeline that transformers 5.3 removed answers, and which spans it chose from, for tests/agreement.
+
+A line of JSON on stdin names a checkpoint and its queries, {"checkpoint", "queries": [{"question", "context", ...}]}.
+A line on stdout answers it: for each query its "answers", best first, and its "windows" with their best spans.
+"""
+
+import json
+import sys
+
+import numpy as np
+from transformers import QuestionAnsweringPipeline, pipeline
+from transformers.pipelines.question_answering import select_starts_ends
+
+SPANS = 101
+"""Spans of a window that are told, best first; for several answers ten times as many.
+
+No square: the pipeline fails where a window has just as many pairs of tokens.
+"""
+
+
+class TellingPipeline(QuestionAnsweringPipeline):
+    """The removed pipeline, which tells its spans beside its answers."""
+
+    def postprocess(self, model_outputs, top_k=1, handle_impossible_answer=False, max_answer_len=15, **options):
+        """Return the answers of the pipeline, as a list, and the spans of all windows."""
+        outputs = list(model_outputs)
+        chosen = super().postprocess(outputs, top_k, handle_impossible_answer, max_answer_len, **options)
+        count = SPANS if top_k == 1 else 10 * SPANS
+        return {
+            "answers": [chosen] if isinstance(chosen, dict) else chosen,
+            "windows": [self.window(output, count, max_answer_len, **options) for output in outputs],
+        }
+
+    def window(self, output, count, max_answer_len, align_to_words=True):
+        """Return how many tokens of the context a window has, its null score, and its spans.
+
+        A span is [first token, start, end, log of its score in the window's softmax, sum of its logits].
+        """
+        encoding = output["encoding"]
+        inside = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
+        start, end = (output[name].float().numpy() for name in ("start", "end"))
+        choice = (start, end, output["p_mask"], None, np.inf, count, True, max_answer_len)
+        spans = []
+        for first, last, score in zip(*select_starts_ends(*choice)[:3], strict=True):
+            if score > 0 and min(first, last) >= inside[0]:
+                characters = self.get_indices(encoding, first, last, 1, align_to_words)
+                logits = float(start[0, first] + end[0, last])
+                spans.append([int(first) - inside[0], *map(int, characters), float(np.log(score)), logits])
+        return {"tokens": len(inside), "null": float(start[0, 0] + end[0, 0]), "spans": spans}
+
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    answering = pipeline("question-answering", model=asked["checkpoint"], pipeline_class=TellingPipeline)
+    print(json.dumps([answering(**query) for query in asked["queries"]]), flush=True)

@@ -1,0 +1,122 @@
+"""Our answers are those of the pipeline that transformers 5.3 removed, but for a few documented differences.
+
+Both read the same checkpoints in full precision: the default model, and a small random network of every family.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bento_service import artifact
+from bento_service.pipelines import QuestionAnsweringPipeline
+from bento_service.reading.words import separate_words
+from tests.agreement import baseline as baselines
+from tests.agreement import differences, vocabularies
+from tests.agreement.texts import TEXTS
+from tests.commands import ROOT, training_command
+from tests.training import networks
+from training import candidate, data, importing, store
+from training.network.checkpoint import find
+
+pytestmark = [pytest.mark.agreement, pytest.mark.timeout(1800)]
+
+QUESTIONS = 500
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"handle_impossible_answer": True},
+    {"top_k": 3},
+    {"align_to_words": False},
+    {"max_seq_len": 96, "doc_stride": 24},
+)
+"""Beside the defaults; for a part of the texts."""
+PART = 3
+PIPELINE = """
+import json, sys
+from bento_service import pipeline
+qa = pipeline("question-answering", model=sys.argv[1])
+print(json.dumps([qa(**query) for query in json.load(sys.stdin)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def baseline():
+    with baselines.running() as running:
+        yield running
+
+
+def queries_of(pairs):
+    """Ask each pair by the defaults, and every third with one of OPTIONS."""
+    pairs = list(pairs)
+    asked = [{"question": question, "context": context} for question, context in pairs]
+    return asked + [query | OPTIONS[i % len(OPTIONS)] for i, query in enumerate(asked[::PART])]
+
+
+def compare(name, queries, ours, theirs, threshold):
+    """Print how many answers of a network are of which kind, and fail on one that is of none."""
+    kinds: Counter[str] = Counter()
+    unknown = []
+    for query, our, their in zip(queries, ours, theirs, strict=True):
+        options = {option: query[option] for option in ("top_k", "doc_stride", "align_to_words") if option in query}
+        rows = our if isinstance(our, list) else [our]
+        asked = differences.Asked(query["context"], threshold, **options)
+        kind = differences.explain(asked, rows, their)
+        if kind == differences.SAME and separated(query) != query:
+            kind = differences.SEPARATED
+        kinds[str(kind)] += 1
+        if kind is None:
+            unknown.append((query, rows, their["answers"]))
+    print(f"\n{name}: {len(queries)} answers; " + ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()))
+    assert not unknown, f"{len(unknown)} of {len(queries)} answers of {name} differ for no known reason: {unknown[:3]}"
+
+
+def separated(query):
+    """Return the query as a tokenizer is given it here: control characters separate words."""
+    return query | {name: separate_words(query[name]) for name in ("question", "context")}
+
+
+@pytest.mark.parametrize("family", networks.CONFIGS)
+def test_a_small_network_of_every_family(family, tmp_path, baseline):
+    folder = networks.write(family, tmp_path / family, vocabularies.tokenizer(family))
+    checkpoint = find(str(folder), tmp_path)
+    served = tmp_path / "served"
+    settings = importing.reader_settings(checkpoint.positions)
+    candidate.write_served(checkpoint.load(), checkpoint.tokenizer, served, settings, {}, [], precision="float32")
+    qa = QuestionAnsweringPipeline(artifact.load(served).reader())
+    queries = queries_of(TEXTS)
+    theirs = baseline.ask(folder, [separated(query) for query in queries])
+    compare(family, queries, [qa(**query) for query in queries], theirs, settings.null_score_diff_threshold)
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory) -> tuple[Path, str, Path]:
+    """The checkpoint of the stored model, and where it was imported to in full precision: the store and its tag."""
+    home = tmp_path_factory.mktemp("imported")
+    checkpoint = store.checkpoint_of(store.find("extractive-qa:latest")[0])
+    done = training_command("import", str(checkpoint), "--precision", "float32", home=home)
+    return checkpoint, done.stdout.strip(), home
+
+
+def test_the_stored_model_on_questions_of_the_sample(imported, baseline):
+    checkpoint, tag, home = imported
+    examples = data.draw(data.load(["sample"]), QUESTIONS, seed=17)
+    queries = queries_of((example.question, example.context) for example in examples)
+    done = subprocess.run(
+        [sys.executable, "-c", PIPELINE, tag],
+        cwd=ROOT,
+        env=os.environ | {"BENTOML_HOME": str(home)},
+        input=json.dumps(queries),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folder = home / "models" / tag.replace(":", "/")
+    threshold = artifact.load(folder).settings.null_score_diff_threshold
+    theirs = baseline.ask(checkpoint, [separated(query) for query in queries])
+    compare("the stored model", queries, json.loads(done.stdout), theirs, threshold)
