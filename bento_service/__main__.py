@@ -197,6 +197,7 @@ def _verify(options: argparse.Namespace) -> int:
     answer = request.respond(stored.reader().answer_all(request.to_queries()))
     origin = {"bento": bento, "model": str(model.tag), "files": len(artifact.FILES)}
     measured = {"metrics": stored.metrics.get("served", {}).get("overall", {})}
+    measured["memory_mb"] = artifact.needed_mb(Path(model.path))
     report = json.dumps(origin | measured | answer.model_dump(exclude_none=True))
     print(report)
     if options.report is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from bento_service.errors import ArtifactError
+from bento_service.errors import ArtifactError, NotEnoughMemory
 
 if TYPE_CHECKING:  # the process that supervises a server verifies a model, and reads none
     from bento_service.reading.engines import Engine
@@ -73,6 +73,29 @@ def load(folder: Path) -> Artifact:
     except (ValidationError, ValueError) as error:
         raise ArtifactError(f"stored model {folder}: {type(error).__name__}: {error}; train it again") from error
     return Artifact(folder, settings, metrics, provenance)
+
+
+def check_memory(folder: Path) -> None:
+    """Compare what serving a stored model needs with what this process may use.
+
+    Raises NotEnoughMemory: the kernel would otherwise end the process, without a word and maybe late.
+    """
+    from bento_service.reading import memory
+
+    needed, limit = needed_mb(folder), memory.limit_mb()
+    if limit is not None and needed > limit:
+        raise NotEnoughMemory(
+            f"this model needs about {needed} MB to be served, and this process may use {limit} MB; "
+            "raise its memory limit (of a pod: memory_limit of deploy), or serve a smaller model, or this one as int8"
+        )
+
+
+def needed_mb(folder: Path) -> int:
+    """Return how much memory the service needs with a stored model (MB)."""
+    from bento_service.reading import memory
+
+    weights = folder / WEIGHTS
+    return memory.needed_mb((folder / GRAPH).stat().st_size, weights.stat().st_size if weights.exists() else 0)
 
 
 def verify(folder: Path) -> None:

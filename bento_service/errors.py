@@ -17,7 +17,8 @@
     ├── UnusableRows: a file of questions that can't be answered as it is
     ├── RemoteError: a service at another address that does not answer
     ├── ServiceSettingsError: an environment variable with an unusable value
-    └── ArtifactError: a stored model that is missing, incomplete or changed
+    ├── ArtifactError: a stored model that is missing, incomplete or changed
+    └── NotEnoughMemory: a model that needs more than the process may use
 
 Messages say what happened and what to do next. They never hold the question's or the context's text.
 """
@@ -164,3 +165,9 @@ class ArtifactError(ServiceError):
     """A stored model is missing, incomplete, or not what its checksums say."""
 
     error = "bad_model"
+
+
+class NotEnoughMemory(ServiceError):
+    """The model needs more memory than the process may use."""
+
+    error = "not_enough_memory"

@@ -114,6 +114,7 @@ def load_reader(tag: str = "extractive-qa:latest") -> Reader:
 def _verified(model: ServedModel) -> bentoml.Model:
     present = _present(model)
     artifact.verify(Path(present.path))
+    artifact.check_memory(Path(present.path))
     return present
 
 

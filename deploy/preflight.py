@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from deploy import autoscaling, credentials
+from deploy import autoscaling, credentials, jobs
 from deploy.capacity import capacity
 from deploy.cluster import Cluster
 from deploy.errors import Refused
 from deploy.findings import Finding, Level, error, ok, warning
 from deploy.objects.serving import SERVICE
+from deploy.objects.verification import VERIFICATION
 from deploy.permissions import permissions
-from deploy.quantities import millicores
+from deploy.quantities import millicores, whole_bytes
 from deploy.settings import Settings
 
 OLDEST = (1, 30)
@@ -158,6 +160,22 @@ def _autoscaling(_cluster: Cluster, settings: Settings) -> Iterator[Finding]:
         yield ok(message)
 
 
+def _memory(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
+    """Compare a pod's memory with what the model needs that was verified last."""
+    message = jobs.termination_message(cluster, VERIFICATION, settings.serving_namespace)
+    report: dict[str, Any] = {} if message is None else json.loads(message)
+    if "memory_mb" not in report:
+        yield ok("what the model needs is known once `python -m deploy verify` has run")
+        return
+    model, needed = report["model"], report["memory_mb"]
+    for setting, quantity in (("memory_limit", settings.memory_limit), ("memory_request", settings.memory_request)):
+        if whole_bytes(quantity) < needed * 10**6:
+            level = error if setting == "memory_limit" else warning
+            yield level(f"{model} needs about {needed} MB, and {setting} is {quantity}", f"raise {setting}")
+            return
+    yield ok(f"{model} needs about {needed} MB")
+
+
 _CHECKS: tuple[Callable[[Cluster, Settings], Iterator[Finding]], ...] = (
     permissions,
     _metrics,
@@ -168,6 +186,7 @@ _CHECKS: tuple[Callable[[Cluster, Settings], Iterator[Finding]], ...] = (
     _registry_secret,
     _network_policies,
     _autoscaling,
+    _memory,
 )
 
 

@@ -67,6 +67,8 @@ def verified(report: dict[str, Any]) -> str:
         (name.replace("_", " "), f"{value:.2f}" if isinstance(value, float) else value)
         for name, value in measured.items()
     ]
+    if "memory_mb" in report:
+        rows.append(("memory", f"about {report['memory_mb']} MB"))
     rows.append(("answer", f"{report['answer']} ({report['confidence']:.2f})"))
     return tabulate(rows, tablefmt="plain", disable_numparse=True)
 

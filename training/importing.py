@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bento_service.reading import memory
 from bento_service.reading.engines import TorchEngine
 from bento_service.reading.reader import Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
@@ -65,11 +66,23 @@ def run(
         }
         if if_changed and (tag := candidate.unchanged_model(model_name, origin)) is not None:
             return tag
+        _report_memory(checkpoint)
         importing = Import(checkpoint, settings, folder, examples, gate_settings, model_name, origin)
         metrics = importing.choose(precision)
         (folder / "checkpoint").mkdir()
         candidate.write_checkpoint(checkpoint.load(), checkpoint.tokenizer.parent, folder / "checkpoint")
         return store.save(model_name, importing.served, folder / "checkpoint", metrics, origin)
+
+
+def _report_memory(checkpoint: Checkpoint) -> None:
+    """Report what serving will need: a parameter takes one byte of an int8 graph, and four of weights in float32."""
+    logger.info(
+        "%s has %.0f M parameters; serving it will take about %d MB as int8, or %d MB as float32",
+        checkpoint.name,
+        checkpoint.parameters / 1e6,
+        memory.needed_mb(checkpoint.parameters),
+        memory.needed_mb(0, 4 * checkpoint.parameters),
+    )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import subprocess
 import pytest
 
 from bento_service import artifact
-from bento_service.errors import ArtifactError
+from bento_service.errors import ArtifactError, NotEnoughMemory
+from bento_service.reading import memory
 from bento_service.reading.reader import Query
 
 
@@ -45,3 +46,11 @@ def test_broken_checksums_are_refused(stored, content):
     (stored / artifact.CHECKSUMS).write_text(content, encoding="latin-1")
     with pytest.raises(ArtifactError, match=artifact.CHECKSUMS):
         artifact.load(stored)
+
+
+def test_a_model_that_needs_more_memory_than_there_is_is_refused(tiny_model, monkeypatch):
+    artifact.check_memory(tiny_model)
+    needed = artifact.needed_mb(tiny_model)
+    monkeypatch.setattr(memory, "limit_mb", lambda: needed - 1)
+    with pytest.raises(NotEnoughMemory, match=f"needs about {needed} MB to be served, and this process may use"):
+        artifact.check_memory(tiny_model)

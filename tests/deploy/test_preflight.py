@@ -5,7 +5,9 @@ import pytest
 
 from deploy.errors import Unreachable
 from deploy.findings import Level, table
+from deploy.objects.verification import VERIFICATION
 from deploy.preflight import preflight
+from tests.deploy import job_controller
 from tests.deploy.api import DROP
 from tests.deploy.conftest import SETTINGS
 
@@ -212,3 +214,25 @@ def test_a_cluster_that_does_not_answer_is_no_finding(ready, cluster):
     ready.fail("GET", "/version", DROP)
     with pytest.raises(Unreachable, match="does not answer"):
         preflight(cluster, HUB)
+
+
+def verified(api, memory_mb):
+    namespace, report = "serving-model-env", json.dumps({"model": "extractive-qa:one", "memory_mb": memory_mb})
+    job_controller.finished("Complete")(api.put("Job", VERIFICATION, namespace))
+    job_controller.pod(api, VERIFICATION, "verify", namespace, report)
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "level", "expected"),
+    [
+        (400, Level.OK, "extractive-qa:one needs about 400 MB"),
+        (800, Level.WARNING, "needs about 800 MB, and memory_request is 512Mi"),
+        (1200, Level.ERROR, "needs about 1200 MB, and memory_limit is 1Gi"),
+    ],
+)
+def test_pods_have_the_memory_that_the_verified_model_needs(ready, cluster, memory_mb, level, expected):
+    assert "once `python -m deploy verify` has run" in found(cluster)["memory"].message
+    verified(ready, memory_mb)
+    finding = found(cluster)["memory"]
+    assert finding.level == level
+    assert expected in finding.message

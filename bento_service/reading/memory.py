@@ -1,0 +1,46 @@
+"""How much memory a stored model needs to be served, and how much this process may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bento_service.reading import cgroups
+from bento_service.reading.cpus import cpu_count
+
+MB = 10**6
+SERVICE_MB = 250
+"""The service without a model (MB)."""
+FIRST_SESSION, SECOND_SESSION = 1.4, 0.9
+"""Memory of a session, by the size of its graph; with several CPUs there are two."""
+MAPPED = 1.1
+"""Memory that weights beside a graph take, by their size: sessions share the file, which is mapped."""
+NO_LIMIT = 2**60
+"""What version 1 of control groups says in place of "none" is greater (bytes)."""
+
+
+def needed_mb(graph_bytes: float, weights_bytes: float = 0, *, cpus: int | None = None) -> int:
+    """Return how much memory the service needs with a graph and weights beside it of these sizes (MB)."""
+    sessions = FIRST_SESSION + (SECOND_SESSION if (cpu_count() if cpus is None else cpus) > 1 else 0)
+    return round(SERVICE_MB + (sessions * graph_bytes + MAPPED * weights_bytes) / MB)
+
+
+def limit_mb(root: Path = cgroups.ROOT, membership: Path = cgroups.MEMBERSHIP) -> int | None:
+    """Return how much memory the control groups of this process grant (MB); None without a limit."""
+    limit = cgroups.least("memory", _limit_v2, _limit_v1, root, membership)
+    return None if limit is None else int(limit / MB)
+
+
+def _limit_v2(folder: Path) -> float | None:
+    try:
+        limit = (folder / "memory.max").read_text().strip()
+        return None if limit == "max" else int(limit)
+    except (OSError, ValueError):
+        return None
+
+
+def _limit_v1(folder: Path) -> float | None:
+    try:
+        limit = int((folder / "memory.limit_in_bytes").read_text())
+        return None if limit >= NO_LIMIT else limit
+    except (OSError, ValueError):
+        return None
