@@ -231,8 +231,8 @@ def verified(api, memory_mb):
     ],
 )
 def test_pods_have_the_memory_that_the_verified_model_needs(ready, cluster, memory_mb, level, expected):
-    assert "once `python -m deploy verify` has run" in found(cluster)["memory"].message
+    assert "once `python -m deploy verify` has run" in findings_by_name(cluster)["memory"].message
     verified(ready, memory_mb)
-    finding = found(cluster)["memory"]
+    finding = findings_by_name(cluster)["memory"]
     assert finding.level == level
     assert expected in finding.message

@@ -24,10 +24,8 @@ def test_the_windows_are_as_long_as_the_network_reads():
 
 
 def test_the_windows_are_as_long_as_they_are_asked_to_be():
-    assert (importing.reader_settings(4096, 1024).max_length, importing.reader_settings(4096, 1024).doc_stride) == (
-        1024,
-        64,
-    )
+    long = importing.reader_settings(4096, 1024)
+    assert (long.max_length, long.doc_stride) == (1024, 64)
     with pytest.raises(TrainSettingsError, match="--max-length 513: this network reads 32 to 512 tokens"):
         importing.reader_settings(512, 513)
 
