@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ SEPARATED = "control characters"
 CHARACTERS = "whole characters"
 TEXTS = "equal texts"
 WINDOWS = "several windows"
+REPEATED = "repetitions"
+UNREADABLE = "unreadable"
 NO_ANSWER = "no answer"
 TIE = "equal scores"
-KINDS = (SAME, SEPARATED, CHARACTERS, TEXTS, WINDOWS, NO_ANSWER, TIE)
+KINDS = (SAME, SEPARATED, CHARACTERS, TEXTS, WINDOWS, REPEATED, UNREADABLE, NO_ANSWER, TIE)
 """docs/from-transformers.md has the reason for each."""
 NOISE = 1e-3
 """Ratio and difference of scores up to which they are equal: both sides compute in float32, in another order."""
@@ -50,87 +52,56 @@ class Asked:
 
     context: str
     threshold: float
-    top_k: int = 1
     doc_stride: int = 128
-    align_to_words: bool = True
-
-    @property
-    def added_up(self) -> int:
-        """How many of the best spans add up where they are of the same words."""
-        return 2 * self.top_k + 10 if self.align_to_words else 1
+    handle_impossible_answer: bool = False
 
 
 def explain(asked: Asked, ours: list[dict[str, Any]], theirs: dict[str, Any]) -> str | None:
-    """Return which of `KINDS` our answers are, beside the pipeline's; None if they are none of them.
+    """Return which of `KINDS` our best answer is, beside the pipeline's; None if it is none of them.
 
     theirs: as loadtest/baseline/answers.py tells them.
     """
-    spans = list(_spans(asked, theirs["windows"]))
-    places = [_place(row) for row in ours if row["answer"]]
-    if not _in_order(places, spans, asked):
-        return None
-    expected = [_place(row) for row in theirs["answers"] if row["answer"]]
+    spans = sorted(_spans(asked, theirs["windows"]), key=lambda span: span.logits, reverse=True)
     nothing, nothing_there = (rows[0]["answer"] == "" for rows in (ours, theirs["answers"]))
-    if nothing != nothing_there and expected:
-        return NO_ANSWER if _by_threshold(nothing, spans, theirs["windows"], asked) else None
-    if not places or not expected:
-        return SAME if places == expected else CHARACTERS
-    return _kind(places[0], expected[0], spans, asked, several=len(theirs["windows"]) > 1)
+    if not spans or (nothing and nothing_there):
+        return SAME if nothing == nothing_there else CHARACTERS
+    if nothing != nothing_there and (asked.handle_impossible_answer or nothing_there):
+        by_rule = _by_threshold(nothing, spans, theirs["windows"], asked)
+        return (NO_ANSWER if asked.handle_impossible_answer else CHARACTERS) if by_rule or nothing_there else None
+    place, expected = _place(ours[0]), _place(theirs["answers"][0])
+    if place == expected:
+        return SAME
+    if place == whole_characters(asked.context, *expected) or not _shows(asked.context, expected):
+        return CHARACTERS
+    return _kind(place, spans, asked, several=len(theirs["windows"]) > 1)
 
 
 def _by_threshold(nothing: bool, spans: list[Span], windows: list[dict[str, Any]], asked: Asked) -> bool:
     """Return whether it is by the model's threshold that we say that there is no answer, or that there is one."""
-    best = max(span.logits for span in spans if span.owned)
-    over = min(window["null"] for window in windows) - best - asked.threshold
+    over = min(window["null"] for window in windows) - spans[0].logits - asked.threshold
     return nothing == (over > 0) or abs(over) < NOISE
 
 
-def _kind(place: Place, expected: Place, spans: list[Span], asked: Asked, *, several: bool) -> str | None:
-    """Say why our best answer is not the pipeline's. It is known to be the best by our rules."""
-    if place == expected:
-        return SAME
-    if place == whole_characters(asked.context, *expected):
-        return CHARACTERS
-    if several:
-        return WINDOWS
-    sums = _sums(spans, asked.added_up, lambda span: span.in_window)
-    own = max(score for words, score in sums.items() if whole_characters(asked.context, *words) == place)
-    if own == max(sums.values()):
-        return TEXTS
-    if own > max(sums.values()) * (1 - NOISE):
-        return TIE
-    return None if _shows(asked.context, max(sums, key=lambda words: sums[words])) else CHARACTERS
-
-
-def _in_order(places: list[Place], spans: list[Span], asked: Asked) -> bool:
-    """Return whether each of our answers has the greatest score of all that overlap none before it."""
-    left = [span for span in spans if span.owned]
-    for place in places:
-        while True:
-            sums = _sums(left, asked.added_up, lambda span: span.logits)
-            best = max(sums, key=lambda words: sums[words])
-            if _shows(asked.context, best):
-                break
-            left = [span for span in left if span.words != best]  # nothing but white space
-        own = [score for words, score in sums.items() if whole_characters(asked.context, *words) == place]
-        if not own or max(own) < sums[best] * (1 - NOISE):
-            return False
-        left = [span for span in left if span.words[1] <= place[0] or span.words[0] >= place[1]]
-    return True
+def _kind(place: Place, spans: list[Span], asked: Asked, *, several: bool) -> str | None:
+    """Say why our best answer is not the pipeline's: it must be the best by our rules."""
+    shown = [(whole_characters(asked.context, *span.words), span.logits) for span in spans if span.owned]
+    shown = [(own, logits) for own, logits in shown if _shows(asked.context, own)]
+    best, top = shown[0]
+    own_logits = max((logits for own, logits in shown if own == place), default=-math.inf)
+    if own_logits > top - NOISE:
+        return TIE if place != best else WINDOWS if several else TEXTS
+    said, all_said = (asked.context[start:end].casefold() for start, end in (place, best))
+    if all_said.startswith(said) and all_said.endswith(said):
+        return REPEATED
+    second = next(((own, logits) for own, logits in shown if own[1] <= best[0] or own[0] >= best[1]), None)
+    if second is not None and own_logits > second[1] - NOISE and not asked.context[slice(*best)].isascii():
+        return UNREADABLE
+    return None
 
 
 def _shows(context: str, words: Place) -> bool:
     start, end = whole_characters(context, *words)
-    return end > start
-
-
-def _sums(spans: list[Span], count: int, score: Callable[[Span], float]) -> dict[Place, float]:
-    """Add up the scores of the `count` best spans by their words."""
-    best = sorted(spans, key=score, reverse=True)[:count]
-    sums: dict[Place, float] = {}
-    for span in best:
-        sums[span.words] = sums.get(span.words, 0.0) + math.exp(score(span) - score(best[0]))
-    return sums
+    return any(map(str.isalnum, context[start:end]))
 
 
 def _spans(asked: Asked, windows: list[dict[str, Any]]) -> Iterator[Span]:

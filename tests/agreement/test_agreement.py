@@ -63,7 +63,7 @@ def compare(name, queries, ours, theirs, threshold):
     kinds: Counter[str] = Counter()
     unknown = []
     for query, our, their in zip(queries, ours, theirs, strict=True):
-        options = {option: query[option] for option in ("top_k", "doc_stride", "align_to_words") if option in query}
+        options = {option: query[option] for option in ("doc_stride", "handle_impossible_answer") if option in query}
         rows = our if isinstance(our, list) else [our]
         asked = differences.Asked(query["context"], threshold, **options)
         kind = differences.explain(asked, rows, their)
