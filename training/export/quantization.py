@@ -92,10 +92,10 @@ class _Int8Embedding(torch.nn.Module):
     def __init__(self, table: Any) -> None:
         super().__init__()
         parts = table.weight.detach().split(PART_ROWS)  # in parts, since each step makes a copy in float32
-        scale = torch.cat([part.abs().amax(1, keepdim=True) for part in parts]).clamp(min=MIN_SCALE) / 127
-        rows = [(part / own).round().to(torch.int8) for part, own in zip(parts, scale.split(PART_ROWS), strict=True)]
+        scales = [part.abs().amax(1, keepdim=True).clamp(min=MIN_SCALE) / 127 for part in parts]
+        rows = [(part / scale).round().to(torch.int8) for part, scale in zip(parts, scales, strict=True)]
         self.register_buffer("rows", torch.cat(rows))
-        self.register_buffer("scale", scale)
+        self.register_buffer("scale", torch.cat(scales))
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         rows, scale = (functional.embedding(ids, table) for table in (self.rows, self.scale))
