@@ -86,7 +86,7 @@ def download(name: str) -> Path:
     except Exception as error:  # the hub client raises a family of unrelated classes
         raise BaseModelError(
             f"base model {name!r} is no folder, and could not be downloaded from the hub: {type(error).__name__}; "
-            "check the name and the network, or use base_model minilm, which needs neither"
+            "check the name and the network, or name a folder that holds it"
         ) from error
     return folder
 
