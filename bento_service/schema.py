@@ -39,8 +39,10 @@ SUCCESSORS = {
     "max_question_len": "no question is cut; leave it out",
     "inputs": "send question and context themselves, or this body to POST /",
     "parameters": "send its fields themselves, or this body to POST /",
+    "query": "it is called question",
+    "documents": "it is called contexts, a list of texts",
 }
-"""What stands in place of the fields that transformers' removed pipeline and the hub's client have."""
+"""What stands in place of the fields that transformers' removed pipeline, the hub's client and Haystack have."""
 
 EXAMPLE_REQUEST: dict[str, JsonValue] = {
     "question": "What is the capital of France?",
@@ -207,18 +209,16 @@ class AnswerRequest(_Options):
         f"At most {MAX_BATCH_CHARACTERS:,} characters in all.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_of_each(cls, fields: Any) -> Any:
-        if isinstance(fields, dict):
-            sent = {name for name, value in fields.items() if value is not None}
-            for one, several in (("question", "questions"), ("context", "contexts")):
-                if len(sent & {one, several}) != 1:
-                    problem = "both were sent" if one in sent else "neither was sent"
-                    raise PydanticCustomError(NOT_ONE, f"{one} or {several}: exactly one must be sent, and {problem}")
-            if {"questions", "contexts"} <= sent:
-                raise PydanticCustomError(NOT_ONE, "questions and contexts: send several of one of them only")
-        return fields
+    @model_validator(mode="after")
+    def _one_of_each(self) -> AnswerRequest:
+        sent = self.model_fields_set
+        for one, several in (("question", "questions"), ("context", "contexts")):
+            if len(sent & {one, several}) != 1:
+                problem = "both were sent" if one in sent else "neither was sent"
+                raise PydanticCustomError(NOT_ONE, f"{one} or {several}: exactly one must be sent, and {problem}")
+        if {"questions", "contexts"} <= sent:
+            raise PydanticCustomError(NOT_ONE, "questions and contexts: send several of one of them only")
+        return self
 
     @model_validator(mode="after")
     def _bounded(self) -> AnswerRequest:

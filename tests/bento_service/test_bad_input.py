@@ -81,7 +81,7 @@ INVALID = [
     ("max_answer_length huge", body(max_answer_length=10**300), "max_answer_length"),
     ("unknown offsets", body(offsets="utf8"), "offsets"),
     ("unknown field", body(temperature=1), "temperature"),
-    ("text as field", json.dumps({CONTEXT * 100: 1}).encode(), "question"),
+    ("text as field", json.dumps({CONTEXT * 100: 1}).encode(), "is not a field"),
     ("text as field beside others", body(**{CONTEXT * 100: 1}), "is not a field"),
 ]
 

@@ -92,6 +92,7 @@ def test_the_page_is_at_the_same_path(client):
         ("doc_stride", "POST / takes others"),
         ("max_seq_len", "POST / takes others"),
         ("inputs", "send question and context themselves"),
+        ("documents", "it is called contexts"),
     ],
 )
 def test_the_pipelines_names_are_told_their_successor(client, field, told):
