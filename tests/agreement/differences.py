@@ -65,6 +65,8 @@ def explain(asked: Asked, ours: list[dict[str, Any]], theirs: dict[str, Any]) ->
     nothing, nothing_there = (rows[0]["answer"] == "" for rows in (ours, theirs["answers"]))
     if not spans or (nothing and nothing_there):
         return SAME if nothing == nothing_there else CHARACTERS
+    if nothing and not any(_shows(asked.context, span.words) for span in spans):
+        return CHARACTERS  # nothing of the context can be an answer
     if nothing != nothing_there and (asked.handle_impossible_answer or nothing_there):
         by_rule = _by_threshold(nothing, spans, theirs["windows"], asked)
         return (NO_ANSWER if asked.handle_impossible_answer else CHARACTERS) if by_rule or nothing_there else None

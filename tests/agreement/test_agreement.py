@@ -65,7 +65,7 @@ def compare(name, queries, ours, theirs, threshold):
     for query, our, their in zip(queries, ours, theirs, strict=True):
         options = {option: query[option] for option in ("doc_stride", "handle_impossible_answer") if option in query}
         rows = our if isinstance(our, list) else [our]
-        asked = differences.Asked(query["context"], threshold, **options)
+        asked = differences.Asked(separated(query)["context"], threshold, **options)
         kind = differences.explain(asked, rows, their)
         if kind == differences.SAME and separated(query) != query:
             kind = differences.SEPARATED
