@@ -212,10 +212,10 @@ class AnswerRequest(_Options):
     @model_validator(mode="after")
     def _one_of_each(self) -> AnswerRequest:
         sent = self.model_fields_set
-        for one, several in (("question", "questions"), ("context", "contexts")):
-            if len(sent & {one, several}) != 1:
-                problem = "both were sent" if one in sent else "neither was sent"
-                raise PydanticCustomError(NOT_ONE, f"{one} or {several}: exactly one must be sent, and {problem}")
+        for single, several in (("question", "questions"), ("context", "contexts")):
+            if len(sent & {single, several}) != 1:
+                problem = "both were sent" if single in sent else "neither was sent"
+                raise PydanticCustomError(NOT_ONE, f"{single} or {several}: exactly one must be sent, and {problem}")
         if {"questions", "contexts"} <= sent:
             raise PydanticCustomError(NOT_ONE, "questions and contexts: send several of one of them only")
         return self

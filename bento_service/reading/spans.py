@@ -108,9 +108,9 @@ def decode(
     def whole(passage: int, start: int, end: int) -> tuple[int, int]:
         return whole_characters(contexts[passage], start, end)
 
-    found = _best_texts(scores.copy(), places, max(n_best_size, POOL), widen or whole)
-    shares = [1.0 if known is None else known(text.passage, text.start, text.end) for text in found]
-    readable = [text.score / temperature + math.log(max(s, 1e-9)) for text, s in zip(found, shares, strict=True)]
+    texts = _best_texts(scores.copy(), places, max(n_best_size, POOL), widen or whole)
+    shares = [1.0 if known is None else known(text.passage, text.start, text.end) for text in texts]
+    readable = [text.score / temperature + math.log(max(s, 1e-9)) for text, s in zip(texts, shares, strict=True)]
     best = readable.index(max(readable[:POOL]))
     spans = [
         Span(
@@ -121,7 +121,7 @@ def decode(
             text.passage,
             len(text.places),
         )
-        for text, share in zip(found, shares, strict=True)
+        for text, share in zip(texts, shares, strict=True)
     ]
     null_log_odds = null_score / temperature - log_partition
     return Decoded(_ranked(spans, best, n_best_size), null_score, null_log_odds, best_score)
@@ -171,14 +171,14 @@ class _Text:
 def _best_texts(scores: FloatArray, places: Places, count: int, widen: Widen) -> list[_Text]:
     """Return the best spans of different texts, at most `count`.
 
-    Writes into `scores`: what was found is struck out, with all that overlaps it. Ties go to the earlier start, then to
+    Writes into `scores`: each text is struck out, with all that overlaps it. Ties go to the earlier start, then to
     the shorter span.
     """
-    found: list[_Text] = []
+    texts: list[_Text] = []
     words: list[list[str]] = []
-    taken = bytearray(len(scores))  # 1 for each token of what was found
+    taken = bytearray(len(scores))  # 1 for each token of the texts so far
     width = scores.shape[1]
-    while len(found) < count:
+    while len(texts) < count:
         first, length = divmod(int(scores.argmax()), width)
         score = float(scores[first, length])
         if score == -math.inf:
@@ -195,19 +195,19 @@ def _best_texts(scores: FloatArray, places: Places, count: int, widen: Widen) ->
         free = taken.find(1, own[0], own[1] + 1) < 0
         _take(scores, taken, (first, last))
         _take(scores, taken, own)
-        if not free:  # widened into what was found before
+        if not free:  # widened into a text from before
             continue
         again = [place for place in places.again(passage, start, end) if taken.find(1, place[0], place[1] + 1) < 0]
         for place in again:
             _take(scores, taken, place)
-        said = places.words(passage, start, end)
-        same = next((i for i, others in enumerate(words) if say_the_same(said, others)), None)
+        own_words = places.words(passage, start, end)
+        same = next((i for i, others in enumerate(words) if say_the_same(own_words, others)), None)
         if same is None:
-            found.append(_Text(passage, start, end, score, [own, *again]))
-            words.append(said)
-        elif len(found) < POOL:
-            found[same].places.extend([own, *again])
-    return found
+            texts.append(_Text(passage, start, end, score, [own, *again]))
+            words.append(own_words)
+        elif len(texts) < POOL:
+            texts[same].places.extend([own, *again])
+    return texts
 
 
 def _score(scores: FloatArray, place: Place) -> float:

@@ -55,9 +55,9 @@ def findings(
         ("dev questions are on a paragraph of the training part (leakage)", [e for e in dev if e.context in learnt]),
     ]
     return [
-        Finding(what, len(found), tuple(filter(plain_id, dict.fromkeys(e.id for e in found)))[:NAMED])
-        for what, found in [*held, *_Read(tokenizer, settings).unreadable(examples)]
-        if found
+        Finding(what, len(concerned), tuple(filter(plain_id, dict.fromkeys(e.id for e in concerned)))[:NAMED])
+        for what, concerned in [*held, *_Read(tokenizer, settings).unreadable(examples)]
+        if concerned
     ]
 
 

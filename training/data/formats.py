@@ -65,8 +65,8 @@ def read(path: Path) -> Rows:
     text = _decode(path, content)
     if not text.strip():
         raise DataError(f"data file {path} is empty, and holds no question")
-    found = _read_json(path, text) if text.lstrip()[0] in "{[" else _read_table(path, text)
-    return Rows(f"{found.format}, gzip", found.rows) if packed else found
+    table = _read_json(path, text) if text.lstrip()[0] in "{[" else _read_table(path, text)
+    return Rows(f"{table.format}, gzip", table.rows) if packed else table
 
 
 def _decode(path: Path, content: bytes) -> str:

@@ -36,9 +36,9 @@ def find(context: str, text: str, start: int | None, shift: int | None = None) -
     if places:
         return _misplaced(context, text, start, shift, places)
     for kind in VIEWS:
-        found = _view(context, kind).find(kind, _View(text, *VIEWS[kind]).text, start)
-        if found is not None:
-            return found
+        span = _view(context, kind).find(kind, _View(text, *VIEWS[kind]).text, start)
+        if span is not None:
+            return span
     return None
 
 
@@ -115,15 +115,15 @@ class _View:
 
     def find(self, kind: str, text: str, start: int | None) -> Repair | None:
         """Find a text at `start`, counted in the view or in the original, or where it stands alone."""
-        found = [
+        matches = [
             (place, Repair(kind, self._starts[place], self._starts[place + len(text)]))
             for place in _places(self.text, text)
             if place in self._starts and place + len(text) in self._starts
         ]
-        for place, repair in found:
+        for place, repair in matches:
             if start in (place, repair.start):
                 return repair
-        return found[0][1] if len(found) == 1 else None
+        return matches[0][1] if len(matches) == 1 else None
 
 
 VIEWS: dict[str, tuple[str, Callable[[str], str]]] = {

@@ -103,7 +103,7 @@ def answers(fields: Mapping[str, Any]) -> Any:
     """
     detected = fields.get("detected_answers")
     if isinstance(detected, list) and detected:
-        return [answer for found in detected for answer in _detected(found, fields.get("context"))]
+        return [answer for detection in detected for answer in _detected(detection, fields.get("context"))]
     if "answers" in fields:
         return _unfolded(_parsed(_absent(fields["answers"])))
     if "answer" not in fields:
@@ -148,15 +148,15 @@ def _unfolded(value: Any) -> Any:
     return value
 
 
-def _detected(found: Any, context: Any) -> list[Any]:
+def _detected(detection: Any, context: Any) -> list[Any]:
     """Return the answers of MRQA's detection: a text, and the first and last character of each of its places."""
-    if not isinstance(found, dict) or not isinstance(found.get("char_spans"), list):
-        return [found]
+    if not isinstance(detection, dict) or not isinstance(detection.get("char_spans"), list):
+        return [detection]
     rows = []
-    for span in found["char_spans"]:
+    for span in detection["char_spans"]:
         whole = isinstance(span, list) and len(span) == 2 and all(type(place) is int for place in span)
         if not whole or not isinstance(context, str) or not 0 <= span[0] <= span[1] < len(context):
-            rows.append({"text": found.get("text"), "answer_start": None})
+            rows.append({"text": detection.get("text"), "answer_start": None})
         else:
             rows.append({"text": context[span[0] : span[1] + 1], "answer_start": span[0]})
     return rows

@@ -261,15 +261,15 @@ class _Check:
             if text != text.strip():
                 self._notes.append(PADDED)
             return GoldAnswer(text, start)
-        found = repair.find(context, text, start, self._shift)
+        repaired = repair.find(context, text, start, self._shift)
         place = f"{field}.answer_start"
         reason = self._reasons.get(place, "is missing")
         if start is not None:
             reason = f"{start} does not point at the text (offsets count code points)"
-        self._fault(place, reason, None if found is None else found.kind)
-        if found is None:
+        self._fault(place, reason, None if repaired is None else repaired.kind)
+        if repaired is None:
             return GoldAnswer(text, 0)
-        return GoldAnswer(context[found.start : found.end], found.start)
+        return GoldAnswer(context[repaired.start : repaired.end], repaired.start)
 
 
 def _stands(context: str, text: str, start: int) -> bool:
