@@ -57,16 +57,14 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         data_sha256 = " ".join(origin[part]["sha256"] for part in ("data", "labels") if part in origin)
         checkpoint = prepare_folder(settings, data_sha256, overwrite=overwrite and process.is_main_process)
     reader_settings = _reader_settings(settings, base)
-    tokenizer = TextTokenizer.from_file(base.folder / artifact.TOKENIZER)
+    tokenizer_file = base.folder / artifact.TOKENIZER
+    tokenizer = TextTokenizer.from_file(tokenizer_file)
     if process.is_main_process:
-        for finding in check.findings(train_examples, dev_examples, base.folder / artifact.TOKENIZER, reader_settings):
+        for finding in check.findings(train_examples, dev_examples, tokenizer_file, reader_settings):
             logger.warning("%s", finding)
     dev = _DevSet(dev_examples, tokenizer, reader_settings)
     soft = labels.load(settings.labels) if settings.labels else None
-    before = None
-    if process.is_main_process and base_models.finds_spans(base):
-        logger.info("measuring %s, the base model", base.name)
-        before = dev.read(base_models.load(base, settings))
+    before = _base_readings(base, settings, dev) if process.is_main_process else None
     model, by_epoch = fine_tune(
         settings, base, tokenizer, train_examples, dev.measure, labels=soft, checkpoint=checkpoint
     )
@@ -77,7 +75,6 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     candidate.write_checkpoint(model, base.folder, folder / CHECKPOINT)
     calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)
     served = folder / SERVED
-    tokenizer_file = base.folder / artifact.TOKENIZER
     candidate.write_served(
         model, tokenizer_file, served, reader_settings, origin, calibration, narrowing=settings.narrowing
     )
@@ -119,6 +116,14 @@ class _DevSet:
         """Return exact match and F1 in percent."""
         self.readings = self.read(model)
         return summary(prediction.scored for prediction in predict(self.readings, self.settings))
+
+
+def _base_readings(base: BaseCheckpoint, settings: TrainSettings, dev: _DevSet) -> Readings | None:
+    """Return what the base model says of the dev examples; None if it has no span head yet."""
+    if not base_models.finds_spans(base):
+        return None
+    logger.info("measuring %s, the base model", base.name)
+    return dev.read(base_models.load(base, settings))
 
 
 @dataclass(frozen=True)
