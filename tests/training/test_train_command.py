@@ -153,7 +153,7 @@ def test_a_foreign_folder_is_refused_and_kept(tmp_path, tiny_settings):
         (["--config", "/nonexistent.yaml"], 2, "/nonexistent.yaml"),
         (["--no-such-flag"], 2, "unrecognized arguments"),
         (["--data", "/nonexistent.json"], 3, "/nonexistent.json: No such file"),
-        (["--base-model", "no-such-user/no-such-model"], 4, "use base_model minilm"),
+        (["--base-model", "no-such-user/no-such-model"], 4, "name a folder that holds it"),
     ],
 )
 def test_what_stops_a_run_is_one_line_with_its_own_exit_code(tmp_path, flags, code, message):
