@@ -149,6 +149,15 @@ types: .venv/.train tests/node/node_modules/.installed ## make TypeScript's type
 contract: .venv-contract/.installed ## have schemathesis try the service at $URL against its own description, a minute
 	.venv-contract/bin/schemathesis --config-file tests/schemathesis.toml run "$(URL)/docs.json" --checks all --max-examples 50 --seed 1
 
+.venv-docs/.installed: requirements/docs.txt | .venv/.created
+	$(BIN)/python -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: docs
+docs: .venv-docs/.installed ## make a site of the pages, build/docs/index.html; a broken link or anchor is an error
+	.venv-docs/bin/python -m sphinx -W --keep-going -n -E --quiet -c docs . build/docs
+
 .PHONY: jenkins-test
 jenkins-test: .venv/.dev ## lint Jenkinsfile and walk through it; with groovy and npx
 	$(BIN)/python -m pytest -m jenkins tests/jenkins
@@ -184,7 +193,7 @@ pipeline: structure cluster lint ## what Jenkinsfile does on a push, by hand: al
 .PHONY: lock
 lock: ## pin requirements/*.txt anew from requirements/*.in
 	mkdir -p build && cat requirements/*.in | grep -oE '^[A-Za-z0-9_.-]+==[^ ]+' > build/lock.txt
-	for set in serve train loadtest deploy dev; do \
+	for set in serve train loadtest deploy dev docs; do \
 		rm -rf build/lock && $(PYTHON) -m venv build/lock && \
 		case $$set in train | dev) $(call install-torch,build/lock,requirements/train.in) ;; esac && \
 		build/lock/bin/pip install --quiet -r requirements/$$set.in -c build/lock.txt && \

@@ -1,4 +1,4 @@
-"""What the README says of versions, variables and routes; tests/walk types its commands."""
+"""What the pages say of versions, variables and routes; tests/walk types their commands."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from deploy.credentials import PASSWORD, USERNAME
 from tests.commands import ROOT
 from tests.walk import pages
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+ASK = (ROOT / "docs/ask.md").read_text(encoding="utf-8")
 COMMANDS = pages.commands()
 
 
@@ -31,11 +31,13 @@ def test_help_lists_every_target():
 
 
 def test_documented_variables_and_routes_are_the_services():
-    documented = set(re.findall(r"`(QNA_[A-Z_]+)`", README))
-    assert documented == {f"QNA_{name.upper()}" for name in ServiceSettings.model_fields} | {USERNAME, PASSWORD}
+    assert set(re.findall(r"`(QNA_[A-Z_]+)`", ASK)) == {f"QNA_{name.upper()}" for name in ServiceSettings.model_fields}
+    deployment = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(QNA_[A-Z_]+)`", deployment)) == {USERNAME, PASSWORD}
     service: Any = ExtractiveQA  # the decorator makes a service of the class
-    for route in re.findall(r"^\| `(?:POST|GET) (/[a-z.]+)`", README, re.MULTILINE):
-        assert route in {*service.openapi_spec.paths, "/docs", "/docs.json"}
+    (table,) = re.findall(r"^## Routes\n(.+?)^## ", ASK, re.MULTILINE | re.DOTALL)
+    routes = set(re.findall(r"`(?:POST |GET )?(/[a-z.]*)`", table))
+    assert routes == {*service.openapi_spec.paths, "/docs.json"} - {"/healthz"}
 
 
 def test_version_is_the_same_everywhere():

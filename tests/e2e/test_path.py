@@ -1,7 +1,7 @@
 """The whole path, as it is typed, on the cluster that KUBECONFIG names, in namespaces of its own.
 
 KUBECONFIG is an administrator's, who applies what only an administrator may: namespaces, access and the volume. All
-else is done as the account `qna-deployer`, whose rights are the least that the README names.
+else is done as the account `qna-deployer`, whose rights are the least that docs/deploy.md names.
 
 Image and registry come from the environment, as for every deployment: QNA_DEPLOY_REGISTRY, QNA_DEPLOY_SERVING_IMAGE
 and so on. With QNA_DEPLOY_TRAINING_IMAGE the serving image is trained and built on the cluster first; without, it has

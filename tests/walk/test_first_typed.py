@@ -14,6 +14,7 @@ FIRST = {
     "agreement": (Outcome(shows=["test_agreement.py"]), COLLECT),
     "bento": (Outcome(files=["build/bento.tar.gz"]), {}),
     "compare": (Outcome(files=["runs/loadtest/compare.json"]), SHORT),
+    "docs": (Outcome(files=["build/docs/index.html", "build/docs/docs/api.html"]), {}),
     "e2e": (Outcome(shows=[NO_CLUSTER]), {}),
     "help": (Outcome(shows=["serve"]), {}),
     "image-test": (Outcome(shows=["tests/image/test_image.py"]), COLLECT),

@@ -1,0 +1,1 @@
+"""The pages, and what `make docs` makes a site of them with."""
