@@ -24,18 +24,22 @@ def document() -> Schema:
 def markdown(described: Schema) -> str:
     """Return a section for each operation and for each model of an OpenAPI document."""
     operations = [
-        _operation(f"{method.upper()} {path}", operation)
+        (f"{method.upper()} {path}", operation)
         for path, methods in described["paths"].items()
         for method, operation in methods.items()
     ]
+    operations.sort(key=lambda titled: "requestBody" not in titled[1])  # questions first
+    routes = [_operation(*titled) for titled in operations]
     models = [_model(name, schema) for name, schema in described["components"]["schemas"].items()]
-    return "\n\n".join(["## Routes", *operations, "## Models", *models]) + "\n"
+    return "\n\n".join(["## Routes", *routes, "## Models", *models]) + "\n"
 
 
 def _operation(title: str, operation: Schema) -> str:
     lines = [f"### {title}", "", operation["description"], ""]
     if "requestBody" in operation:
         lines += [f"Takes {_content(operation['requestBody'])}.", ""]
+    if len(operation["responses"]) == 1:
+        return "\n".join([*lines, f"Gives {_content(operation['responses']['200'])}."])
     rows = (_response(status, response, operation) for status, response in operation["responses"].items())
     return "\n".join([*lines, "| status | body | meaning |", "|---|---|---|", *rows])
 
