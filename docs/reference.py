@@ -47,7 +47,8 @@ def _operation(title: str, operation: Schema) -> str:
 def _response(status: str, response: Schema, operation: Schema) -> str:
     meaning = "" if response["description"] == operation["description"] else response["description"]
     headers = "".join(f" `{name}`: {header['description']}" for name, header in response.get("headers", {}).items())
-    example = next(iter(response.get("content", {}).values()), {}).get("example")
+    contents: list[Schema] = list(response.get("content", {}).values())
+    example = contents[0].get("example") if contents else None
     error = f" `error` is `{example['error']}`." if example else ""
     return _row(status, _content(response), f"{meaning}{error}{headers}")
 
