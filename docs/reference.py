@@ -38,6 +38,8 @@ def _operation(title: str, operation: Schema) -> str:
     lines = [f"### {title}", "", operation["description"], ""]
     if "requestBody" in operation:
         lines += [f"Takes {_content(operation['requestBody'])}.", ""]
+    for parameter in operation.get("parameters", []):
+        lines += [f"The {parameter['in']} `{parameter['name']}`: {parameter['description']}", ""]
     if len(operation["responses"]) == 1:
         return "\n".join([*lines, f"Gives {_content(operation['responses']['200'])}."])
     rows = (_response(status, response, operation) for status, response in operation["responses"].items())

@@ -75,3 +75,28 @@ def test_a_row_has_type_limits_meaning_and_default():
         "| `unit` | `m` or `s` |  |",
         "| `parts` | list of at most 64 items, each [Thing](#thing) | This \\| that. |",
     ]
+
+
+def test_an_operation_has_what_it_takes_and_each_status():
+    header = {"in": "header", "name": "X-Id", "description": "Its id."}
+    wait = {"Retry-After": {"description": "Seconds to wait."}}
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}}
+    failure = {"description": "Too many.", "headers": wait, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    operation = {
+        "description": "Take a thing.",
+        "parameters": [header],
+        "requestBody": body,
+        "responses": {"200": {"description": "Take a thing."} | body, "429": failure},
+    }
+    probe = {
+        "description": "It runs.",
+        "responses": {"200": {"description": "It runs.", "content": failure["content"]}},
+    }
+    paths = {"/livez": {"get": probe}, "/things": {"post": operation}}
+    assert markdown({"paths": paths, "components": {"schemas": {}}}).splitlines() == [
+        *("## Routes", "", "### POST /things", "", "Take a thing.", "", "Takes [Thing](#thing).", ""),
+        *("The header `X-Id`: Its id.", "", "| status | body | meaning |", "|---|---|---|"),
+        "| 200 | [Thing](#thing) |  |",
+        "| 429 | `text/plain` | Too many. `Retry-After`: Seconds to wait. |",
+        *("", "### GET /livez", "", "It runs.", "", "Gives `text/plain`.", "", "## Models"),
+    ]
