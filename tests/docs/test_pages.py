@@ -8,7 +8,7 @@ from tests.commands import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "training/EXPERIMENTS.md"]
 INDEX = ROOT / "docs/index.md"
-LANGUAGES = {"sh", "json", "python", "js", "ts", "yaml", "text"}
+LANGUAGES = {"", "sh", "json", "python", "js", "ts", "yaml", "text"}
 
 
 def paths(names):
