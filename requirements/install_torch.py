@@ -1,20 +1,24 @@
-"""Install the torch that a list of requirements pins: `python install_torch.py train.txt --build cpu --index-url URL`.
+"""Install torch, in a build whose hash is known: `python install_torch.py --build cpu --index-url URL`.
 
-PyPI's torch for Linux needs gigabytes of CUDA. The build for the CPU is on torch's own index; where that is out of
-reach, the configured package indexes are asked, and a line says so. Only the standard library is used.
+The build for the CPU is on torch's own index; where that is out of reach, the configured package indexes are asked for
+it. PyPI's build, which needs gigabytes of CUDA on Linux, is what `--build cuda` installs, and what is left where no
+index has the other one; a line says so. Only the standard library is used.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import ssl
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
+CPU = Path(__file__).with_name("torch-cpu.txt")
+"""torch alone: what it requires is in the list of the environment."""
+CUDA = Path(__file__).with_name("torch-cuda.txt")
+"""torch and what its build with CUDA requires."""
 PROBE_S = 5
 """An index that does not answer in this time is out of reach (s)."""
 
@@ -22,30 +26,22 @@ PROBE_S = 5
 def main(arguments: list[str] | None = None) -> int:
     """Install torch into the environment whose Python runs this and return pip's exit code."""
     options = _parser().parse_args(arguments)
-    pinned = pin(options.requirements)
-    if options.build == "cpu" and reachable(options.index_url):
-        return _pip("--index-url", options.index_url, pinned)
-    if options.build == "cpu":
-        line = f"{options.index_url} is out of reach: {pinned} comes from the configured package indexes"
-        print(f"{line}, on Linux maybe with gigabytes of CUDA", file=sys.stderr)
-        return _pip(pinned)
-    return _pip("--force-reinstall", pinned)
+    if options.build == "cuda":
+        return _pip("-r", str(CUDA))
+    if reachable(options.index_url):
+        return _pip("--no-deps", "--index-url", options.index_url, "-r", str(CPU))
+    if _pip("--no-deps", "-r", str(CPU), errors=subprocess.DEVNULL) == 0:
+        return 0
+    line = f"{options.index_url} is out of reach, and no configured package index has torch's build for the CPU"
+    print(f"{line}: PyPI's is installed, on Linux with gigabytes of CUDA", file=sys.stderr)
+    return _pip("-r", str(CUDA))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("requirements", type=Path)
-    parser.add_argument("--build", choices=["cpu", "cuda"], default="cpu", help="cuda: that of the configured indexes")
+    parser.add_argument("--build", choices=["cpu", "cuda"], default="cpu", help="cuda: PyPI's")
     parser.add_argument("--index-url", required=True, help="of the builds for the CPU")
     return parser
-
-
-def pin(requirements: Path) -> str:
-    """Return torch's requirement with its version. Raises SystemExit when the list has none."""
-    match = re.search(r"^torch==\S+", requirements.read_text(encoding="utf-8"), re.MULTILINE)
-    if match is None:
-        raise SystemExit(f"{requirements} pins no torch; a line torch==VERSION is expected")
-    return match[0]
 
 
 def reachable(index_url: str) -> bool:
@@ -59,9 +55,9 @@ def reachable(index_url: str) -> bool:
         return False
 
 
-def _pip(*words: str) -> int:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", *words]
-    return subprocess.run(command).returncode
+def _pip(*words: str, errors: int | None = None) -> int:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    return subprocess.run([*command, *words], stderr=errors).returncode
 
 
 if __name__ == "__main__":

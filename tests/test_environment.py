@@ -1,5 +1,6 @@
 """How `make` makes the environment: which torch, which Python."""
 
+import os
 import subprocess
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import module_from_spec, spec_from_file_location
@@ -18,10 +19,20 @@ install_torch = module_from_spec(spec)
 spec.loader.exec_module(install_torch)
 
 
+FILE = "torch-2.13.0+cpu-py3-none-any.whl"
+
+
 class Index(BaseHTTPRequestHandler):
+    """A package index at /cpu that has a torch of another content than the real ones."""
+
     def do_GET(self):
-        self.send_response(200 if self.path == "/cpu/torch/" else 404)
+        pages = {"/cpu/torch/": f'<!doctype html><a href="/cpu/{FILE}">{FILE}</a>'.encode(), f"/cpu/{FILE}": b"changed"}
+        page = pages.get(self.path.replace("%2B", "+"), b"")
+        self.send_response(200 if page else 404)
+        self.send_header("Content-Type", "text/html" if page.startswith(b"<") else "application/octet-stream")
+        self.send_header("Content-Length", str(len(page)))
         self.end_headers()
+        self.wfile.write(page)
 
     def log_message(self, *args):
         pass
@@ -45,16 +56,14 @@ def test_an_index_without_torch_or_that_does_not_answer_is_not(index):
     assert not install_torch.reachable("no address")
 
 
-def test_every_list_pins_the_same_torch():
-    lists = ["requirements/train.txt", "requirements/dev.txt", "loadtest/baseline/requirements.txt"]
-    (pinned,) = {install_torch.pin(ROOT / name) for name in lists}
-    assert pinned.startswith("torch==")
-
-
-def test_a_list_without_torch_is_refused(tmp_path):
-    (tmp_path / "serve.txt").write_text("numpy==2\n")
-    with pytest.raises(SystemExit, match="pins no torch"):
-        install_torch.pin(tmp_path / "serve.txt")
+def test_a_torch_that_is_not_the_pinned_one_is_refused(index, tmp_path, monkeypatch, capfd):
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_TARGET", str(tmp_path))
+    assert install_torch.main(["--index-url", f"{index}/cpu"]) != 0
+    assert "DO NOT MATCH THE HASHES" in capfd.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def make(folder, *words):

@@ -1,5 +1,6 @@
 """What is packaged: these files and no others, and it answers as the source tree does."""
 
+import re
 import tarfile
 
 import httpx
@@ -49,10 +50,20 @@ def test_the_model_is_pinned_and_every_dependency_too(context, tiny_model):
     bento = yaml.safe_load((folder / "bento.yaml").read_text())
     assert tag == f"{bento['name']}:{bento['version']}"
     assert [model["tag"] for model in bento["services"][0]["models"]] == [f"extractive-qa:{tiny_model.name}"]
-    lines = (folder / "env/python/requirements.txt").read_text().splitlines()
-    required = [line for line in lines if line and not line.startswith("#")]
-    assert all("==" in requirement for requirement in required)
-    assert not {"torch", "transformers", "flask", "fastapi"} & {name.partition("==")[0] for name in required}
+    text = (folder / "env/python/requirements.txt").read_text()
+    required = re.findall(r"^([a-z0-9-]+)==\S+(.*(?:\\\n.*)*)", text, re.MULTILINE)
+    unhashed = [name for name, rest in required if "--hash=sha256:" not in rest]
+    assert unhashed == ["bentoml"]  # BentoML adds a line of its own to that of the list
+    names = [name for name, _ in required]
+    assert names.count("bentoml") == 2
+    assert len(names) == len(re.findall(r"^\w", text, re.MULTILINE))
+    assert not {"torch", "transformers", "flask", "fastapi"} & set(names)
+
+
+def test_the_image_installs_only_what_has_a_listed_hash(context):
+    dockerfile = (context[1] / "env/docker/Dockerfile").read_text()
+    assert "--require-hashes" in dockerfile
+    assert dockerfile.count("install --quiet") == 1
 
 
 def test_the_base_is_pinned_by_digest_and_can_be_another(context):
