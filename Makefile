@@ -170,11 +170,11 @@ e2e: .venv/.dev ## deploy to the cluster that KUBECONFIG names, in namespaces of
 
 .PHONY: structure
 structure: ## check that the parts are there that every stage of the pipeline works with
-	@for part in $(PARTS); do test -e $$part || { echo "missing: $$part; is this a whole checkout?" >&2; exit 1; }; done
+	@for part in $(PARTS); do test -e $$part || { echo "error: missing: $$part; is this a whole checkout?" >&2; exit 1; }; done
 
 .PHONY: cluster
 cluster: ## check that a cluster is named
-	@kubeconfig="$${KUBECONFIG:-$$HOME/.kube/config}"; test -e "$${kubeconfig%%:*}" -o -n "$$KUBERNETES_SERVICE_HOST" || { echo "no cluster: set KUBECONFIG to the file that names one" >&2; exit 1; }
+	@kubeconfig="$${KUBECONFIG:-$$HOME/.kube/config}"; test -e "$${kubeconfig%%:*}" -o -n "$$KUBERNETES_SERVICE_HOST" || { echo "error: no cluster: set KUBECONFIG to the file that names one" >&2; exit 1; }
 
 .PHONY: pipeline
 pipeline: structure cluster lint ## what Jenkinsfile does on a push, by hand: all stages on the cluster that KUBECONFIG names

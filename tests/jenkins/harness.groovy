@@ -1,7 +1,7 @@
 // Walks through a declarative Jenkinsfile as Jenkins does, and records every step instead of doing it.
 //
 // groovy harness.groovy JENKINSFILE SCENARIO: the scenario is JSON. params: values that differ from their defaults;
-// environment: variables that Jenkins has for all jobs; writes: what a command's --result is to hold, by the last two words before it; fails: the part of a command that fails.
+// environment: variables that Jenkins has for all jobs; writes: what a command's --result is to hold, by the last two words before it; leaves: files and their content, by a part of the command that leaves them; fails: the part of a command that fails.
 // Prints JSON: the build's result, its parameters, options and triggers, and the events in order.
 
 import groovy.json.JsonOutput
@@ -118,6 +118,7 @@ abstract class Steps extends Script {
     Map scm = [userRemoteConfigs: 'as the job says']
     Pipeline described = new Pipeline()
     String result = 'SUCCESS'
+    Values currentBuild = new Values()
 
     // A script's properties are its binding's: what is assigned to `scenario` elsewhere would not arrive here.
     void play(Map given) {
@@ -155,6 +156,7 @@ abstract class Steps extends Script {
         }
         events << [event: 'stage', stage: stage.name, options: options.noted, credentials: secrets(own)]
         env.all().putAll(own)
+        env.all()['STAGE_NAME'] = stage.name
         try {
             stage.steps.call()
         } catch (StepFailed failed) {
@@ -163,6 +165,7 @@ abstract class Steps extends Script {
         }
         own.keySet().each { if (before.containsKey(it)) { env.all()[it] = before[it] } else { env.all().remove(it) } }
         conclude(stage.post)
+        env.all()['STAGE_NAME'] = 'Declarative: Post Actions'
     }
 
     void conclude(Map<String, Closure> bodies) {
@@ -201,6 +204,7 @@ abstract class Steps extends Script {
 
     void sh(String command) {
         events << [event: 'sh', command: command, env: env.all().keySet() as List]
+        scenario.leaves?.findAll { command.contains(it.key) }?.each { files.putAll(it.value) }
         if (scenario.fails && command.contains(scenario.fails)) {
             throw new StepFailed("script returned exit code 1: ${command}")
         }
@@ -223,6 +227,7 @@ abstract class Steps extends Script {
     String requestor() { return 'requestor' }
     void echo(String text) { events << [event: 'echo', text: text] }
     void junit(Map arguments) { events << [event: 'junit'] + arguments }
+    void publishHTML(Map arguments) { events << [event: 'page'] + arguments.target }
     void archiveArtifacts(Map arguments) { events << [event: 'archive'] + arguments }
     void emailext(Map arguments) { events << [event: 'mail'] + arguments.collectEntries { [(it.key): it.value.toString()] } }
     void cleanWs() { events << [event: 'clean'] }
@@ -233,6 +238,7 @@ Steps build = (Steps) new GroovyShell(this.class.classLoader, new Binding(), con
 build.play((Map) new JsonSlurper().parse(new File(args[1])))
 println JsonOutput.toJson([
     result: build.result,
+    description: build.currentBuild.description,
     agent: build.described.agentChosen,
     triggers: build.described.triggerNotes.noted*.name,
     parameters: build.described.parameterNotes.noted.collect { it.arguments[0] },

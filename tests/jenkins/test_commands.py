@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -59,6 +60,7 @@ def test_what_the_environment_sets_are_settings():
     known = {variable(name) for name in Settings.model_fields} | set(ESTABLISHED.values())
     (block,) = re.findall(r"\n    environment \{\n(.+?)\n    \}", TEXT, re.DOTALL)
     named = {*re.findall(r"^ +(\w+) = ", block, re.MULTILINE), *re.findall(r"env\.(\w+) = ", TEXT)}
+    named.remove("FAILED_STAGE")  # for the mail
     assert len(named) == 9
     assert named <= known
 
@@ -98,6 +100,49 @@ def test_the_configuration_holds_no_secret_and_its_variables_are_documented():
         assert f"`{name}`" in documented or name == "CASC_FOLDER"
 
 
+def test_every_stage_has_its_remedy_and_the_pages_that_it_names_have_the_section():
+    (remedies,) = re.findall(r"remedies = \[\n(.+?)\n    \]", TEXT, re.DOTALL)
+    listed = dict(re.findall(r"^ +'([^']+)': '((?:[^'\\]|\\.)+)'", remedies, re.MULTILINE))
+    assert list(listed) == re.findall(r"stage\('([^']+)'\)", TEXT)
+    operate = (ROOT / "docs/operate.md").read_text()
+    for text in listed.values():
+        if "docs/operate.md" in text:
+            sections = re.findall(r'"([^"]+)"', text.replace("\\'", "'"))
+            assert sections
+            assert all(f"## {section}\n" in operate for section in sections)
+    assert TEXT.count("failedIn(env.STAGE_NAME)") == len(listed)
+
+
+def first_error(log):
+    """The line that email-ext puts into the mail; the expression means the same to Java."""
+    (regex,) = re.findall(r"String regex = '([^']+)'", TEXT)
+    return next((line for line in log.splitlines() if re.search(regex, line)), None)
+
+
+def test_the_first_error_is_that_of_a_command_that_fails(tmp_path):
+    """Of commands that really fail, each with the time that Jenkins puts before a line."""
+    (tmp_path / "test_it.py").write_text("def test_it():\n    print('no error here')\n    assert 1 == 2\n")
+    (tmp_path / "it.py").write_text("import os\nx: int = ''\n")
+    commands = {
+        "E       assert 1 == 2": [sys.executable, "-m", "pytest", "-c", os.devnull, "test_it.py"],
+        "Found ": [sys.executable, "-m", "ruff", "check", "--isolated", "it.py"],
+        "it.py:2: error: Incompatible types": [sys.executable, "-m", "mypy", "it.py"],
+        "error: no cluster is configured": [sys.executable, "-m", "deploy", "status"],
+        "error: missing: bento_service": ["make", "--file", str(ROOT / "Makefile"), "structure"],
+    }
+    env = {name: value for name, value in os.environ.items() if "MAKE" not in name and name != "KUBECONFIG"}
+    env |= {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    for expected, command in commands.items():
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert done.returncode != 0
+        log = "".join(f"[2026-11-28T22:00:00.000Z] {line}\n" for line in (done.stdout + done.stderr).splitlines())
+        assert expected in (first_error(log) or ""), log
+
+
+def test_no_error_is_seen_in_a_log_without_one():
+    assert first_error("+ make test\n12 passed, 0 errors\nsent without any failure\n") is None
+
+
 def test_every_step_has_its_plugin():
     lines = (ROOT / "deploy/jenkins/plugins.txt").read_text().splitlines()
     pinned = [line.split()[0].partition(":") for line in lines if not line.startswith("#")]
@@ -106,6 +151,7 @@ def test_every_step_has_its_plugin():
     steps = {
         *{"emailext": "email-ext", "cleanWs": "ws-cleanup", "junit": "junit", "timestamps": "timestamper"}.items(),
         *{"githubPush": "github", "scmGit": "git", "credentials": "credentials-binding"}.items(),
+        ("publishHTML", "htmlpublisher"),
     }
     for step, plugin in steps:
         assert f"{step}(" in TEXT or f"{step} " in TEXT

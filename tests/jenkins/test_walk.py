@@ -62,6 +62,9 @@ def ended_well(build):
     """Whatever happened, results were published and the workspace was removed last, once."""
     assert build["events"][-1] == {"event": "clean"}
     assert len(events(build, "clean")) == len(events(build, "junit")) == len(events(build, "archive")) == 1
+    (page,) = events(build, "page")
+    assert page["allowMissing"]
+    assert (page["reportDir"], page["reportFiles"]) == ("runs/loadtest", "report.html")
     assert all(event["allowEmptyResults"] for event in events(build, "junit"))
     return True
 
@@ -87,6 +90,16 @@ def test_a_push_goes_all_the_way(tmp_path):
         "f1              77.84",
     ):
         assert line in sent["body"].splitlines()
+    assert "To do:" not in sent["body"]
+
+
+@pytest.mark.parametrize("fails", [None, "loadtest autoscale"])
+def test_the_verdict_is_on_the_page_of_the_build_and_in_the_mail(tmp_path, fails):
+    verdict = "Autoscaling: failed (scaled up)\n        observed\nFAILED  scaled up  2 replicas"
+    leaves = {"loadtest autoscale": {"runs/loadtest/verdict.txt": verdict}}
+    build = walk(tmp_path, fails=fails, leaves=leaves)
+    assert build["description"] == "Autoscaling: failed (scaled up)"
+    assert verdict in mail(build)["body"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +127,13 @@ def test_a_failure_ends_the_build_and_is_told(tmp_path, fails, stage):
     sent = mail(build)
     assert sent["subject"] == "failed: qna 7"
     assert sent["attachLog"] == "true"
-    assert "Build:   7, failed" in sent["body"]
+    lines = sent["body"].splitlines()
+    assert f"Stage:   {stage}" in lines
+    assert "Build:   7, failed" in lines
+    (error,) = (line for line in lines if line.startswith("Error:"))
+    assert re.search(r"\$\{BUILD_LOG_REGEX, regex=\"[^\"]+\", maxMatches=1, [^}]+\}$", error)
+    (advice,) = (line for line in lines if line.startswith("To do:"))
+    assert "look at the log" not in advice
 
 
 def test_stages_can_be_left_out_and_everything_be_elsewhere(tmp_path):

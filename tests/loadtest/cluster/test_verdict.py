@@ -147,8 +147,11 @@ def test_the_report_is_written_for_all_its_readers(tmp_path):
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "report.html").read_text()
     assert "Autoscaling: failed" in page
-    assert "data:image/png;base64," in page
+    assert 'src="timeline.png"' in page
     assert "http://&lt;here&gt;" in page
+    first, *rows = (tmp_path / "verdict.txt").read_text().splitlines()
+    assert first == "Autoscaling: failed (p95 while scaled)"
+    assert "\n".join(rows) == report.table(checks)
     suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("8", "1")
     assert suite.find("testcase/failure") is not None
