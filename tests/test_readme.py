@@ -40,5 +40,10 @@ def test_documented_variables_and_routes_are_the_services():
     assert routes == {*service.openapi_spec.paths, "/docs.json"} - {"/healthz"}
 
 
-def test_version_is_the_same_everywhere():
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+def test_the_version_is_written_once():
+    """`make release-check` compares it with the changelog."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"] == ["version"]
+    tracked = subprocess.run(["git", "grep", "-lF", f'"{VERSION}"'], cwd=ROOT, capture_output=True, text=True).stdout
+    named = [name for name in tracked.splitlines() if name.endswith((".py", ".toml")) and not name.startswith("tests/")]
+    assert named == ["bento_service/schema.py"]

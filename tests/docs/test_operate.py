@@ -13,9 +13,10 @@ OTHERS = {
     *("address already in use", "Killed", "UNAUTHORIZED", "error checking push permissions", "no such host"),
     *("x509: certificate signed by unknown authority", "i/o timeout", "authentication required"),
     *("no space left on device", "ImagePullBackOff", "CreateContainerConfigError", "FailedCreate", "exceeded quota"),
+    "THESE PACKAGES DO NOT MATCH THE HASHES",
     *("Unschedulable", "Insufficient cpu", "Insufficient memory"),
 }
-"""What the kernel, Kubernetes, Kaniko and git say."""
+"""What the kernel, pip, Kubernetes, Kaniko and git say."""
 SECTIONS = (
     "make serve",
     "Training",

@@ -104,6 +104,16 @@ def test_it_verifies_itself(containers, image):
     assert report["files"] == 5
 
 
+def test_its_bill_of_materials_lists_what_it_holds(containers, image):
+    code = "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
+    status, printed, errors = inside(containers, image, "python", "-c", code)
+    assert status == 0, errors
+    status, bill, errors = inside(containers, image, "cat", "/home/bentoml/bento/src/requirements/serve.cdx.json")
+    assert status == 0, errors
+    listed = [[part["name"], part["version"]] for part in json.loads(bill)["components"]]
+    assert sorted(listed) == sorted(json.loads(printed))
+
+
 def test_nothing_else_can_be_written(containers, image):
     status, _, errors = inside(containers, image, "/bin/sh", "-c", "echo > /home/bentoml/bento/changed")
     assert status != 0

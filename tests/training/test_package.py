@@ -40,6 +40,7 @@ def test_it_holds_the_service_and_its_model_alone(context, tiny_model):
     docker = [f"env/docker/{name}" for name in ("Dockerfile", "Dockerfile.template", "entrypoint.sh")]
     python = [f"env/python/{name}" for name in ("install.sh", "requirements.txt", "version.txt")]
     about = ["README.md", "apis/openapi.yaml", "apis/schema.json", "bento.yaml", "src/bentofile.yaml"]
+    about += ["src/requirements/serve.cdx.json"]
     latest = ["models/extractive-qa/latest"]
     assert files(folder) == sorted([*sources, *model, *latest, *docker, *python, *about])
     assert sum(path.stat().st_size for path in folder.rglob("*")) < CONTEXT_LIMIT_BYTES

@@ -12,23 +12,25 @@ SHORT = {"COMPARE_FLAGS": "--seconds 2 --rounds 1 --soak 200"}
 NO_CLUSTER = "set KUBECONFIG to the file that names one"
 FIRST = {
     "agreement": (Outcome(shows=["test_agreement.py"]), COLLECT),
-    "bento": (Outcome(files=["build/bento.tar.gz"]), {}),
+    "bento": (Outcome(files=["build/bento.tar.gz", "build/bento.cdx.json"]), {}),
     "compare": (Outcome(files=["runs/loadtest/compare.json"]), SHORT),
     "docs": (Outcome(files=["build/docs/index.html", "build/docs/docs/api.html"]), {}),
     "e2e": (Outcome(shows=[NO_CLUSTER]), {}),
     "help": (Outcome(shows=["serve"]), {}),
     "image-test": (Outcome(shows=["tests/image/test_image.py"]), COLLECT),
     "jenkins-test": (Outcome(shows=["tests/jenkins/test_walk.py"]), COLLECT),
+    "licences": (Outcome(shows=[" packages, 0 problems"]), {}),
     "lint": (Outcome(shows=["Success: no issues found"]), {}),
     "page-test": (Outcome(shows=["tests/page/test_ask.py"]), COLLECT),
     "pipeline": (Outcome(exit=[2], shows=[NO_CLUSTER]), {}),
+    "sbom": (Outcome(files=["requirements/serve.cdx.json"]), {}),
     "structure": (Outcome(), {}),
     "test": (Outcome(shows=["tests/bento_service/test_service.py"]), COLLECT),
     "tools": (Outcome(), {}),
     "types": (Outcome(files=["docs/clients/api.d.ts"]), {}),
 }
 """What comes of each target. The tests themselves, and those of the image, are run by .ci/run."""
-ELSEWHERE = {"contract", "serve", "test-pythons", "walk", "lock"}
+ELSEWHERE = {"audit", "contract", "lock", "release-check", "serve", "test-pythons", "walk"}
 """See commands.yaml; the tests of other Pythons and the walk need no more than `make test` does."""
 TARGETS = sorted({c.split()[1] for c in pages.commands() if c.startswith("make ")} - ELSEWHERE)
 
