@@ -1,6 +1,6 @@
 """The service's HTTP routes. A request is one coroutine: read, check, be admitted, await the reader, respond.
 
-`app.state.service` is the service that answers, from the moment that it has loaded its model.
+`app.state.service` is the service that answers, from the moment that it is ready.
 """
 
 from __future__ import annotations
@@ -75,9 +75,14 @@ async def _respond(request: Request, model: type[Question]) -> Response:
         return Response(status_code=CLIENT_LEFT)
     except TimeoutError:
         limit = f"no answer within {service.settings.timeout_s:g} s"
-        return error_response(TooSlow(f"{limit}; send a shorter context, or try again later"))
+        return _refuse(service, TooSlow(f"{limit}; send a shorter context, or try again later"))
     except Exception as error:  # BentoML would log a traceback, and with it maybe the text
-        return error_response(error)
+        return _refuse(service, error)
+
+
+def _refuse(service: Any, error: Exception) -> Response:
+    service.metrics.count_refusal(error)
+    return error_response(error)
 
 
 async def _answer(request: Request, model: type[Question], service: Any) -> BaseModel:
@@ -91,8 +96,10 @@ async def _answer(request: Request, model: type[Question], service: Any) -> Base
         with admission.slot(size):
             prepared = await _run(size, reader.prepare, _queries(body, reader))
             admission.check_time(size, prepared)
-            logits = await asyncio.wrap_future(reader.submit(prepared))
-            return body.respond(await _run(size, reader.postprocess, prepared, logits))
+            read = await asyncio.wrap_future(reader.submit(prepared))
+            answers = await _run(size, reader.postprocess, prepared, read.logits)
+            service.metrics.count_answers(prepared, read, answers, reader.tokens_per_s())
+            return body.respond(answers)
 
 
 def _queries(body: Question, reader: Reader) -> list[Query]:

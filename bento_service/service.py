@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from bento_service import artifact
 from bento_service.admission import Admission
 from bento_service.application import Application
+from bento_service.metrics import Metrics
 from bento_service.model_store import ServedModel
 from bento_service.pages import PAGES
 from bento_service.reading import gpu
@@ -50,17 +51,27 @@ class ExtractiveQA:
         self.admission = Admission(self.reader, **limits)
         example = AnswerRequest.model_validate(EXAMPLE_REQUEST).to_queries()
         self.reader.answer_all([*example, Query("What is read?", "word " * WARM_UP_WORDS)])
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML's SDK has no types
+    def open(self) -> None:
+        """Let the routes ask. BentoML has set by now which Bento this is."""
+        self.metrics = Metrics(str(self.model.tag), self._bento)
         app.state.service = self
 
     def report(self) -> HealthResponse:
         """Return what /health answers."""
-        bento = self.bento_service.bento
         origin = {name: self._provenance.get(name) for name in ("base_model", "created", "commit")}
         return HealthResponse(
             status="ok",
             model_loaded=True,
             version=VERSION,
             model={"tag": str(self.model.tag)} | origin,
-            bento=None if bento is None else str(bento.tag),
+            bento=self._bento,
             data=self._provenance.get("data"),
         )
+
+    @property
+    def _bento(self) -> str | None:
+        """Tag of the Bento; None when the source tree is served."""
+        bento = self.bento_service.bento
+        return None if bento is None else str(bento.tag)

@@ -72,8 +72,8 @@ def _submit(reader: Reader, request: Question | None) -> tuple[Prepared, Future[
 def _take(reader: Reader, request: Question | None, pending: Any) -> Result | None:
     if request is None or isinstance(pending, dict):
         return pending if request is not None else None
-    prepared, logits = pending
-    return _result(request, reader.postprocess(prepared, logits.result()))
+    prepared, read = pending
+    return _result(request, reader.postprocess(prepared, read.result().logits))
 
 
 def _result(request: Question, answers: list[list[Answer]]) -> Result:

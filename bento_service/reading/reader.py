@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bento_service.errors import UnusableArgument, UnusableWindow
 from bento_service.reading.engines import Engine, Logits
-from bento_service.reading.scheduler import Scheduler
+from bento_service.reading.scheduler import ReadWindows, Scheduler
 from bento_service.reading.spans import Decoded, FloatArray, Span, decode
 from bento_service.reading.tokenization import TextTokenizer, out_of
 from bento_service.reading.unknown import FEW, IN_ANSWER, IN_CONTEXT, IN_QUESTION, known_share
@@ -171,14 +171,25 @@ def _warnings(question: float, context: float, answer: float = 1.0) -> tuple[str
     return tuple(warning for applies, warning in few if applies)
 
 
+def _unknown_share(query: Query, tokens: Mapping[str, Tokens], unknown: Mapping[str, Ranges]) -> float:
+    """Return the share of a query's tokens that the vocabulary lacks."""
+    texts = (query.question, *query.contexts)
+    total = sum(len(tokens[text]) for text in texts)
+    return sum(len(unknown[text]) for text in texts if text in unknown) / total if total else 0.0
+
+
 @dataclass(frozen=True)
 class Prepared:
-    """Queries, tokenised: each one's windows, its contexts' pretokens where it aligns to them, and what is unknown."""
+    """Queries, tokenised: each one's windows, its contexts' pretokens where it aligns to them, and what is unknown.
+
+    unknown_shares: of each query's tokens, the share that the vocabulary lacks.
+    """
 
     queries: Sequence[Query]
     windows_of: Sequence[Sequence[Window]]
     pretokens_of: Sequence[Sequence[Ranges] | None]
     unknown: Mapping[str, Ranges] = field(default_factory=dict)
+    unknown_shares: Sequence[float] = ()
 
     @property
     def windows(self) -> list[Window]:
@@ -223,7 +234,7 @@ class Reader:
     def read(self, queries: Sequence[Query]) -> list[Reading]:
         """Run the engine over the windows of all queries. Raises QuestionTooLong."""
         prepared = self.prepare(queries)
-        return prepared.readings(self.submit(prepared).result())
+        return prepared.readings(self.submit(prepared).result().logits)
 
     def prepare(self, queries: Sequence[Query]) -> Prepared:
         """Tokenise each text once and lay windows over the contexts. Raises QuestionTooLong or UnusableWindow."""
@@ -236,9 +247,10 @@ class Reader:
         ]
         missing = {text: self._tokenizer.unknown(tokens[text]) for text in texts}
         unknown = {text: ranges for text, ranges in missing.items() if ranges is not None}
-        return Prepared(queries, windows_of, pretokens_of, unknown)
+        unknown_shares = [_unknown_share(query, tokens, unknown) for query in queries]
+        return Prepared(queries, windows_of, pretokens_of, unknown, unknown_shares)
 
-    def submit(self, prepared: Prepared) -> Future[list[Logits]]:
+    def submit(self, prepared: Prepared) -> Future[ReadWindows]:
         """Submit the windows to the engine; the future holds their logits in order, and fails as the engine does."""
         return self._scheduler.submit(prepared.windows)
 
@@ -249,6 +261,10 @@ class Reader:
     def backlog_s(self) -> float:
         """Return in how many seconds all that was submitted will be read."""
         return self._scheduler.backlog_s()
+
+    def tokens_per_s(self) -> float:
+        """Return how many tokens a second of work is expected to read; 0 before anything was measured."""
+        return self._scheduler.tokens_per_s()
 
     def postprocess(self, prepared: Prepared, logits: Sequence[Logits]) -> list[list[Answer]]:
         """Return each query's answers, best first."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +22,19 @@ HALF_LIFE_S = 10.0
 """Seconds of work after which a measured speed counts half: a pod's share of a node can change that fast."""
 
 
+@dataclass(frozen=True)
+class ReadWindows:
+    """What the engine made of a request's windows.
+
+    logits: (start_logits, end_logits) a window, each (seq_len,), in the order of the windows. waited_s: seconds in
+    which the engine read none of them. read_s: seconds in which it read at least one.
+    """
+
+    logits: list[Logits]
+    waited_s: float
+    read_s: float
+
+
 class Scheduler:
     """Runs the windows of many requests on an engine. Threads may share it.
 
@@ -28,7 +42,7 @@ class Scheduler:
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._engine = engine
+        self._engine, self._clock = engine, clock
         self._lock = threading.Lock()
         self._turn = 0  # windows begun, of all requests
         self._waiting: list[_Job] = []  # with windows that are not begun, in the order of arrival
@@ -37,14 +51,14 @@ class Scheduler:
         self._speed = _Speed(clock)
         self._threads = ThreadPoolExecutor(engine.workers, thread_name_prefix="engine")
 
-    def submit(self, windows: Sequence[Window]) -> Future[list[Logits]]:
-        """Return the future of (start_logits, end_logits) a window, each (seq_len,), in the order of the windows.
+    def submit(self, windows: Sequence[Window]) -> Future[ReadWindows]:
+        """Return the future of the windows' logits.
 
         Cancelling it drops the windows that are not begun. Otherwise it fails as the engine does.
         """
-        job = _Job(windows)
+        job = _Job(windows, self._clock())
         if not windows:
-            job.future.set_result([])
+            job.future.set_result(ReadWindows([], 0.0, 0.0))
             return job.future
         with self._lock:
             job.last_turn = self._turn
@@ -70,6 +84,11 @@ class Scheduler:
         with self._lock:
             return self._speed.seconds(sum(job.unread_tokens for job in self._jobs if not job.future.done()))
 
+    def tokens_per_s(self) -> float:
+        """Return how many tokens a second of work is expected to read; 0 before anything was measured."""
+        with self._lock:
+            return self._speed.tokens_per_s()
+
     def _read_next(self) -> None:
         """Read one batch, if any window waits still."""
         with self._lock:
@@ -87,7 +106,8 @@ class Scheduler:
         with self._lock:
             self._running -= 1
             self._speed.end(tokens)
-            ended = [job for row, (job, i) in enumerate(batch) if job.note(i, row, logits, failure)]
+            now = self._clock()
+            ended = [job for row, (job, i) in enumerate(batch) if job.note(i, row, logits, failure, now)]
             self._jobs.difference_update(ended)
         for job in ended:  # without the lock: a waiting thread may go on from here
             job.conclude(failure)
@@ -95,15 +115,16 @@ class Scheduler:
     def _take(self) -> list[tuple[_Job, int]]:
         """Return the jobs and windows of the next batch."""
         batch: list[tuple[_Job, int]] = []
+        now = self._clock()
         while self._waiting and len(batch) < self._engine.batch_size:
             job = self._next_job()
             if job.future.done():  # cancelled, or failed in another window
                 self._waiting.remove(job)
                 self._jobs.discard(job)
                 continue
-            batch.append((job, job.order[job.begun]))
+            batch.append((job, job.begin(now)))
             self._turn += 1
-            job.begun, job.last_turn = job.begun + 1, self._turn
+            job.last_turn = self._turn
             if job.begun == len(job.windows):
                 self._waiting.remove(job)
         return batch
@@ -116,19 +137,33 @@ class Scheduler:
 
 
 class _Job:
-    """The windows of one request, and the future of their logits. Guarded by the scheduler's lock."""
+    """The windows of one request, and the future of their logits. Guarded by the scheduler's lock.
 
-    def __init__(self, windows: Sequence[Window]) -> None:
+    now: time of its arrival, by the scheduler's clock (s).
+    """
+
+    def __init__(self, windows: Sequence[Window], now: float) -> None:
         self.windows = windows
         self.order = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
         self.unread_tokens = sum(map(len, windows))
         self.begun, self.last_turn = 0, 0
-        self.future: Future[list[Logits]] = Future()
+        self.future: Future[ReadWindows] = Future()
         self._ended = False
         self._logits: dict[int, Logits] = {}
+        self._being_read, self._since = 0, now
+        self._waited_s = self._read_s = 0.0
 
-    def note(self, i: int, row: int, logits: Logits | None, failure: Exception | None) -> bool:
+    def begin(self, now: float) -> int:
+        """Begin the next window and return its index."""
+        self._pass_time(now)
+        self._being_read += 1
+        self.begun += 1
+        return self.order[self.begun - 1]
+
+    def note(self, i: int, row: int, logits: Logits | None, failure: Exception | None, now: float) -> bool:
         """Record the row of a batch that window i was read in, and return whether the job ends with it."""
+        self._pass_time(now)
+        self._being_read -= 1
         self.unread_tokens -= len(self.windows[i])
         if logits is not None:
             length = len(self.windows[i])
@@ -144,7 +179,16 @@ class _Job:
         if failure is not None:
             self.future.set_exception(failure)
         else:
-            self.future.set_result([self._logits[i] for i in range(len(self.windows))])
+            logits = [self._logits[i] for i in range(len(self.windows))]
+            self.future.set_result(ReadWindows(logits, self._waited_s, self._read_s))
+
+    def _pass_time(self, now: float) -> None:
+        """Add the time since the last change to what was waited, or read."""
+        passed, self._since = now - self._since, now
+        if self._being_read:
+            self._read_s += passed
+        else:
+            self._waited_s += passed
 
 
 class _Speed:
@@ -169,6 +213,10 @@ class _Speed:
     def seconds(self, tokens: int) -> float:
         """Return how long it takes to read so many tokens; 0 before anything was measured."""
         return tokens * self._busy_s / self._tokens if self._tokens else 0.0
+
+    def tokens_per_s(self) -> float:
+        """Return how many tokens are read in a second; 0 before anything was measured."""
+        return self._tokens / self._busy_s if self._busy_s else 0.0
 
     def _pass_time(self) -> None:
         now = self._clock()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -43,8 +44,13 @@ def test_one_process_answers(alone):
 
 
 def test_metrics_are_counted(alone):
-    httpx.get(f"{alone.url}/livez", timeout=30)
-    assert "bentoml_service_request_total" in httpx.get(f"{alone.url}/metrics", timeout=30).text
+    counts: list[float] = []
+    for _ in range(2):
+        httpx.post(f"{alone.url}/answer", json=EXAMPLE_REQUEST, timeout=30)
+        metrics = httpx.get(f"{alone.url}/metrics", timeout=30).text
+        assert "bentoml_service_request_total" in metrics
+        counts += map(float, re.findall(r"^extractive_qa_confidence_count (.+)$", metrics, re.MULTILINE))
+    assert counts[1] == counts[0] + 1
 
 
 def test_a_model_is_verified_by_answering(tiny_store, tiny_model):

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from bento_service.admission import Admission
 from bento_service.bodies import parse
 from bento_service.errors import InvalidRequest, QuestionTooLong
+from bento_service.metrics import Metrics
 from bento_service.reading.reader import Reader, ReaderSettings
 from bento_service.reading.tokenization import TextTokenizer
 from bento_service.routes import CLIENT_LEFT, PROMPT_BYTES, ROUTES, error_response
@@ -104,7 +105,11 @@ def serving(engine, tokenizer_file):
         app = Starlette(routes=ROUTES)
         settings = ServiceSettings(**limits)
         app.state.service = SimpleNamespace(
-            settings=settings, headers={"X-Model": "m"}, reader=reader, admission=Admission(reader, **limits)
+            settings=settings,
+            headers={"X-Model": "m"},
+            reader=reader,
+            admission=Admission(reader, **limits),
+            metrics=Metrics("m", None),
         )
         return app
 
@@ -113,6 +118,11 @@ def serving(engine, tokenizer_file):
 
 def start(app, connection):
     return asyncio.ensure_future(app(dict(SCOPE), connection.receive, connection.send))
+
+
+def counted(app, name, **labels):
+    """Return the value of one of the application's series; None when there is none."""
+    return app.state.service.metrics.registry.get_sample_value(f"extractive_qa_{name}", labels)
 
 
 async def begun(engine):
@@ -163,6 +173,7 @@ async def test_one_too_many_is_refused_at_once_and_not_read(serving, engine):
     await begun(engine)
     await start(app, second)
     assert (second.status, second.error, second.read) == (429, "too_many_requests", 0)
+    assert counted(app, "refusals_total", reason="TooManyRequests") == 1
     engine.gate.release()
     await running
     assert first.status == 200
@@ -173,6 +184,7 @@ async def test_what_is_late_is_not_read_on_and_gives_its_slot_back(serving, engi
     app, late = serving(timeout_s=0.1), Connection(LONG)
     await start(app, late)
     assert (late.status, late.error) == (504, "too_slow")
+    assert counted(app, "refusals_total", reason="TooSlow") == 1
     engine.gate.release()  # the window that was being read
     app.state.service.settings = ServiceSettings(timeout_s=10)
     assert (await answered(app, engine)).status == 200
@@ -186,6 +198,7 @@ async def test_a_client_that_leaves_is_not_read_on_and_gives_its_slot_back(servi
     gone.left.set()
     await running
     assert gone.status == CLIENT_LEFT
+    assert counted(app, "answers_total", outcome="answer") == 0
     engine.gate.release()
     assert (await answered(app, engine)).status == 200
     assert engine.windows == 2
@@ -219,6 +232,7 @@ async def test_an_unforeseen_error_is_logged_by_place_and_not_by_message(serving
             await start(app, connection := Connection(BODY))
             assert (connection.status, connection.error) == (500, "internal_error")
             assert "Ada" not in str(connection.sent)
+    assert counted(app, "refusals_total", reason="ServiceError") == 2
     assert len(caplog.records) == 2
     for record in caplog.records:
         assert "ValueError at" in record.getMessage()

@@ -61,8 +61,15 @@ def test_the_steps_of_a_server_give_what_answer_all_gives(tokenizer):
     reader, _ = pointing(tokenizer, "needle")
     queries = [Query("where is it?", "straw needle"), Query("where?", "needle " + "straw " * 900)]
     prepared = reader.prepare(queries)
-    assert reader.postprocess(prepared, reader.submit(prepared).result(WAIT_S)) == reader.answer_all(queries)
+    read = reader.submit(prepared).result(WAIT_S)
+    assert reader.postprocess(prepared, read.logits) == reader.answer_all(queries)
     assert reader.answer_all([]) == []
+
+
+def test_unknown_tokens_are_a_share_of_the_question_and_its_contexts(tokenizer):
+    reader, _ = pointing(tokenizer, "needle")
+    queries = [Query("where ?", ["straw needle", "\ud7a4 \ud7a4"]), Query("where ?", "straw"), Query("?", "\ud7a4")]
+    assert reader.prepare(queries).unknown_shares == [2 / 6, 0, 1 / 2]
 
 
 def test_offsets_count_code_points_behind_emoji(tokenizer):

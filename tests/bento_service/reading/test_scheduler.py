@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 
-from bento_service.reading.scheduler import Scheduler
+from bento_service.reading.scheduler import ReadWindows, Scheduler
 from bento_service.reading.windows import Window
 
 WAIT_S = 20
@@ -54,7 +54,7 @@ def test_logits_come_back_in_the_order_of_the_windows():
     engine = GatedEngine(batch_size=2)
     engine.gate.release(9)
     windows = [window(5, 9), window(6, 2), window(7, 4), window(8, 2)]
-    logits = Scheduler(engine).submit(windows).result(WAIT_S)
+    logits = Scheduler(engine).submit(windows).result(WAIT_S).logits
     assert [(start.tolist(), end.tolist()) for start, end in logits] == [
         ([name] * length, [name + 1] * length) for name, length in ((5, 9), (6, 2), (7, 4), (8, 2))
     ]
@@ -62,7 +62,7 @@ def test_logits_come_back_in_the_order_of_the_windows():
 
 
 def test_no_windows_are_no_work():
-    assert Scheduler(GatedEngine()).submit([]).result(WAIT_S) == []
+    assert Scheduler(GatedEngine()).submit([]).result(WAIT_S) == ReadWindows([], 0, 0)
 
 
 def test_short_requests_come_between_the_windows_of_a_long_one():
@@ -118,7 +118,7 @@ def test_windows_of_several_requests_share_a_batch():
     futures = [shared.submit([window(name, 2 + name)]) for name in range(1, 5)]
     engine.gate.release(9)
     for name, future in enumerate(futures, start=1):
-        ((start, _),) = future.result(WAIT_S)
+        ((start, _),) = future.result(WAIT_S).logits
         assert start.tolist() == [name] * (2 + name)  # without its neighbours' padding
     assert sorted(engine.read[1]) == [1, 2, 3, 4]
 
@@ -170,7 +170,7 @@ def test_an_engines_failure_reaches_its_request_and_no_other():
 
 
 def test_before_anything_was_read_nothing_is_expected_to_take_time():
-    assert Scheduler(GatedEngine()).wait_s(100_000) == 0
+    assert (Scheduler(GatedEngine()).wait_s(100_000), Scheduler(GatedEngine()).tokens_per_s()) == (0, 0)
 
 
 def test_a_request_waits_for_as_many_tokens_of_each_other_as_it_has_itself():
@@ -196,6 +196,34 @@ def test_a_request_waits_for_as_many_tokens_of_each_other_as_it_has_itself():
     assert shared.backlog_s() == 0
 
 
+def test_a_request_is_told_how_long_it_waited_and_how_long_it_was_read():
+    """Two windows of the first are read for 2 and 3 s, then the other one for 5, and the first's third for 7."""
+    engine, clock = GatedEngine(), Clock()
+    shared = Scheduler(engine, clock=clock)
+    first = shared.submit([window(1), window(1), window(1)])
+    assert engine.begun.acquire(timeout=WAIT_S)
+    other = shared.submit([window(2)])
+    for seconds in (2, 3, 5, 7):
+        clock.now += seconds
+        engine.gate.release()
+        if seconds < 7:
+            assert engine.begun.acquire(timeout=WAIT_S)
+    reads = first.result(WAIT_S), other.result(WAIT_S)
+    assert [(read.waited_s, read.read_s) for read in reads] == [(5, 12), (5, 5)]
+    assert engine.read == [[1], [1], [2], [1]]
+
+
+def test_windows_that_are_read_at_once_are_read_for_the_time_of_the_longer_one():
+    engine, clock = GatedEngine(workers=2), Clock()
+    future = Scheduler(engine, clock=clock).submit([window(1), window(1)])
+    for _ in range(2):
+        assert engine.begun.acquire(timeout=WAIT_S)
+    clock.now += 4
+    engine.gate.release(2)
+    read = future.result(WAIT_S)
+    assert (read.waited_s, read.read_s) == (0, 4)
+
+
 def test_idle_time_does_not_count_as_slow():
     engine, clock = GatedEngine(), Clock()
     shared = Scheduler(engine, clock=clock)
@@ -207,6 +235,7 @@ def test_idle_time_does_not_count_as_slow():
         future.result(WAIT_S)
         clock.now += 1000
     assert shared.wait_s(10) == pytest.approx(1)
+    assert shared.tokens_per_s() == pytest.approx(10)
 
 
 def test_a_speed_counts_half_after_ten_seconds_of_work():
