@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from bento_service.front_door import FrontDoor
 from bento_service.hub_schema import HubRequest, HubResponse
 from bento_service.openapi import Operation, specification
+from bento_service.request_log import RequestLog
 from bento_service.responses import AnswerOrAnswers, AnswersResponse
 from bento_service.schema import AnswerRequest, AnswersRequest
 from bento_service.settings import ServiceSettings
@@ -47,7 +48,7 @@ class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has n
         # Spans that go nowhere cost as much as the request. Who sets an exporter up sets this to false.
         if os.environ.setdefault("OTEL_SDK_DISABLED", "true") == "true":
             self.config.setdefault("tracing", {})["excluded_urls"] = ".*"
-        return FrontDoor(super().to_asgi(is_main))
+        return RequestLog(FrontDoor(super().to_asgi(is_main)))
 
     def schema(self) -> dict[str, Any]:
         """Describe the operations to `bentoml.SyncHTTPClient`, which calls them by keywords."""

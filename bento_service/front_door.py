@@ -1,4 +1,4 @@
-"""The first middleware: only paths that the service has reach BentoML, its metrics and its access log."""
+"""Middleware: only paths that the service has reach BentoML and its metrics."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from bento_service import errors
+from bento_service.request_log import note
 from bento_service.routes import error_response
 
 
 class FrontDoor:
     """ASGI application that lets in what the service has, and answers the rest itself.
 
-    BentoML's metrics have a series and its access log a line for every path that anyone asks for: both would be the
-    asker's to fill, with any text. Where CORS is on in BentoML's configuration, preflight gets through to known paths.
+    BentoML's metrics have a series for every path that anyone asks for: they would be the asker's to fill, with any
+    text. Where CORS is on in BentoML's configuration, preflight gets through to known paths.
     """
 
     def __init__(self, app: Starlette) -> None:
@@ -30,6 +31,8 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on requests for a known path by a method it takes, and the server's own start and stop."""
+        if scope.get("path") in self._methods:
+            note(scope, route=scope["path"])  # no other path: it could hold any text
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         elif scope["type"] == "http" and (error := self._error(scope)) is not None:

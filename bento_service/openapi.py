@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from bento_service import errors
 from bento_service.bodies import JSON
+from bento_service.request_log import REQUEST_ID
 from bento_service.responses import ErrorResponse, HealthResponse
 from bento_service.schema import VERSION, is_visible
 
@@ -39,6 +40,13 @@ _TEXTS = {
     "/metrics": ("text/plain", "Metrics for Prometheus."),
 }
 """Path of each text that is read by GET: its media type and description."""
+_REQUEST_ID = {
+    "in": "header",
+    "name": REQUEST_ID,
+    "description": "Id of the request: at most 128 of A-Z, a-z, 0-9, `.`, `_` and `-`; any other is replaced.",
+    "schema": {"type": "string"},
+}
+_RETURNED_ID = {"description": "Id of the request, as it is in the log.", "schema": {"type": "string"}}
 
 
 _PLANES = (range(0x20000), range(0xE0000, 0xE0080))
@@ -64,13 +72,13 @@ def specification(
     items["/health"] = {"get": _health()}
     for name, operation in operations.items():
         items.setdefault(operation.route, {})["post"] = _operation(name, operation)
-    schemas: Any = {"schemas": _schemas(operations)}
+    components: Any = {"schemas": _schemas(operations)}
     return attrs.evolve(
         spec,
         openapi=VERSION_OF_OPENAPI,
         info=attrs.evolve(spec.info, version=VERSION, description=description, contact=None),
         paths={path: PathItem(**item) for path, item in items.items()},
-        components=schemas,
+        components=components,
     )
 
 
@@ -132,12 +140,16 @@ def _operation(name: str, operation: Operation) -> dict[str, Any]:
     }
     wait = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 1}}
     failures[str(errors.TooManyRequests.status)]["headers"] = {"Retry-After": wait}
+    responses = {"200": _response(operation.doc, operation.response), **failures}
+    for response in responses.values():
+        response.setdefault("headers", {})[REQUEST_ID] = _RETURNED_ID
     return {
         "tags": [_API],
         "operationId": f"extractive-qa__{name}",
         "description": operation.doc,
+        "parameters": [_REQUEST_ID],
         "requestBody": {"required": True, "content": {JSON: {"schema": _named(operation.request)}}},
-        "responses": {"200": _response(operation.doc, operation.response), **failures},
+        "responses": responses,
     }
 
 

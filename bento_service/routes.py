@@ -21,6 +21,7 @@ from bento_service.bodies import JSON, check_media_type, parse, read_body
 from bento_service.errors import ServiceError, TooSlow
 from bento_service.hub_schema import HubRequest
 from bento_service.reading.reader import Query, Reader
+from bento_service.request_log import milliseconds, note
 from bento_service.responses import ErrorResponse, HealthResponse
 from bento_service.schema import VERSION, AnswerRequest, AnswersRequest
 
@@ -67,6 +68,7 @@ ROUTES = [
 
 async def _respond(request: Request, model: type[Question]) -> Response:
     service = request.app.state.service
+    note(request.scope, model=service.headers["X-Model"])
     try:
         async with asyncio.timeout(service.settings.timeout_s):
             content = await _answer(request, model, service)
@@ -97,6 +99,8 @@ async def _answer(request: Request, model: type[Question], service: Any) -> Base
             prepared = await _run(size, reader.prepare, _queries(body, reader))
             admission.check_time(size, prepared)
             read = await asyncio.wrap_future(reader.submit(prepared))
+            waited_ms, read_ms = milliseconds(read.waited_s), milliseconds(read.read_s)
+            note(request.scope, waited_ms=waited_ms, read_ms=read_ms, windows=len(read.logits))
             answers = await _run(size, reader.postprocess, prepared, read.logits)
             service.metrics.count_answers(prepared, read, answers, reader.tokens_per_s())
             return body.respond(answers)

@@ -31,8 +31,7 @@ app = Starlette(routes=[*ROUTES, *PAGES])
 @bentoml.service(
     name="extractive-qa",
     service_class=Application,
-    # A client can write anything into its Content-Type; a log is no place for it.
-    logging={"access": {"request_content_type": False}},
+    logging={"access": {"enabled": False}},  # `request_log` has a line a request
 )
 class ExtractiveQA:
     """Answers questions with a span of a given context, its offsets and a confidence."""

@@ -21,11 +21,13 @@ _PERSISTENT_REASONS = {
 _MEMORY = {"service": "memory_limit", "verify": "memory_limit", "train": "train_memory", "kaniko": "build_memory"}
 """The setting of a container's memory limit, by the container's name."""
 _TAIL = 400
-"""Lines of a log that are read; under load, most of them are access log."""
+"""Lines of a log that are read; under load, most of them are of requests."""
 _LINES = 15
 _EVENTS = 8
-_ACCESS = re.compile(r"\(scheme=\w+,method=\w+,path=|\"(GET|POST|HEAD|PUT) \S+ HTTP/")
-"""A line of BentoML's or uvicorn's access log."""
+_REQUEST = re.compile(
+    r"^\{\"time\": \"[^\"]+\", \"request_id\": |\(scheme=\w+,method=\w+,path=|\"(GET|POST|HEAD|PUT) \S+ HTTP/"
+)
+"""A line of a request: the service's own, BentoML's or uvicorn's."""
 _ERROR = re.compile(r"\b(error|critical|fatal|exception|traceback|killed|out of memory)\b|\w(Error|Exception)\b", re.I)
 
 
@@ -157,9 +159,9 @@ def _tail(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
 def relevant_lines(lines: Sequence[str]) -> list[str]:
     """Return at most 15 lines: errors with the indented lines below them, then the last lines.
 
-    Lines of the access log are left out.
+    Lines of the log of requests are left out.
     """
-    kept = [line for line in lines if line.strip() and not _ACCESS.search(line)]
+    kept = [line for line in lines if line.strip() and not _REQUEST.search(line)]
     errors: list[int] = []
     for number, line in enumerate(kept):
         follows = bool(errors) and errors[-1] == number - 1 and line[:1].isspace()

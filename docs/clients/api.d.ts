@@ -782,7 +782,10 @@ export interface operations {
     "extractive-qa__question_answering": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Id of the request: at most 128 of A-Z, a-z, 0-9, `.`, `_` and `-`; any other is replaced. */
+                "X-Request-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -795,6 +798,8 @@ export interface operations {
             /** @description Answer as `huggingface_hub.InferenceClient` asks. */
             200: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -804,6 +809,8 @@ export interface operations {
             /** @description The question or the context has no visible character. */
             400: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -819,6 +826,8 @@ export interface operations {
             /** @description The body, the context or the question is over its limit. */
             413: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -834,6 +843,8 @@ export interface operations {
             /** @description The body is not declared as application/json. */
             415: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -849,6 +860,8 @@ export interface operations {
             /** @description A field is missing, mistyped, unknown or out of range. */
             422: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -866,6 +879,8 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -881,6 +896,8 @@ export interface operations {
             /** @description The server failed; the base of the package's errors. */
             500: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -896,6 +913,8 @@ export interface operations {
             /** @description The answer was not ready before the deadline. */
             504: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -913,7 +932,10 @@ export interface operations {
     "extractive-qa__answer": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Id of the request: at most 128 of A-Z, a-z, 0-9, `.`, `_` and `-`; any other is replaced. */
+                "X-Request-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -926,6 +948,8 @@ export interface operations {
             /** @description Answer one question from one context or several, or several questions from one context. */
             200: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -935,6 +959,8 @@ export interface operations {
             /** @description The question or the context has no visible character. */
             400: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -950,6 +976,8 @@ export interface operations {
             /** @description The body, the context or the question is over its limit. */
             413: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -965,6 +993,8 @@ export interface operations {
             /** @description The body is not declared as application/json. */
             415: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -980,6 +1010,8 @@ export interface operations {
             /** @description A field is missing, mistyped, unknown or out of range. */
             422: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -997,6 +1029,8 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1012,6 +1046,8 @@ export interface operations {
             /** @description The server failed; the base of the package's errors. */
             500: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1027,6 +1063,8 @@ export interface operations {
             /** @description The answer was not ready before the deadline. */
             504: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1044,7 +1082,10 @@ export interface operations {
     "extractive-qa__answers": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Id of the request: at most 128 of A-Z, a-z, 0-9, `.`, `_` and `-`; any other is replaced. */
+                "X-Request-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1057,6 +1098,8 @@ export interface operations {
             /** @description Answer a batch of questions, each from its own context. */
             200: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1066,6 +1109,8 @@ export interface operations {
             /** @description The question or the context has no visible character. */
             400: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1081,6 +1126,8 @@ export interface operations {
             /** @description The body, the context or the question is over its limit. */
             413: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1096,6 +1143,8 @@ export interface operations {
             /** @description The body is not declared as application/json. */
             415: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1111,6 +1160,8 @@ export interface operations {
             /** @description A field is missing, mistyped, unknown or out of range. */
             422: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1128,6 +1179,8 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1143,6 +1196,8 @@ export interface operations {
             /** @description The server failed; the base of the package's errors. */
             500: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1158,6 +1213,8 @@ export interface operations {
             /** @description The answer was not ready before the deadline. */
             504: {
                 headers: {
+                    /** @description Id of the request, as it is in the log. */
+                    "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -63,4 +63,7 @@ def test_which_fields_go_together_is_what_the_service_takes(document, client, fi
 
 
 def test_too_many_at_once_are_told_when_to_come_back(document):
-    assert document["paths"]["/answer"]["post"]["responses"]["429"]["headers"].keys() == {"Retry-After"}
+    assert document["paths"]["/answer"]["post"]["responses"]["429"]["headers"].keys() == {
+        "Retry-After",
+        "X-Request-ID",
+    }

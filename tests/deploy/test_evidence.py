@@ -7,9 +7,14 @@ from tests.deploy.state import Api
 KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s restarting failed container"}}
 ACCESS = (
+    '{"time": "2026-01-01T00:00:00.000+00:00", "request_id": "a1", "route": "/answer", "status": 500, "ms": 7.1, '
+    '"waited_ms": null, "read_ms": null, "windows": null, "model": "extractive-qa:1"}'
+)
+OLDER = (
     "2026-01-01T00:00:00+0000 [INFO] [entry_service:extractive-qa:1] 127.0.0.1:5581 (scheme=http,method=GET,"
     "path=/livez,length=) (status=200,type=text/plain,length=0) 0.4ms"
 )
+"""Of the service before it had lines of its own."""
 
 
 def pod(state, last=None, restarts=0, name="pod"):
@@ -68,7 +73,7 @@ def test_errors_come_first_with_what_is_below_them_and_the_access_log_is_left_ou
         "shutting down",
     ]
     assert len(evidence.relevant_lines([f"line {number}" for number in range(100)])) == 15
-    assert evidence.relevant_lines([ACCESS]) == []
+    assert evidence.relevant_lines([ACCESS, OLDER]) == []
 
 
 def test_the_log_is_that_of_the_container_that_was_killed(api: Api, cluster: Cluster):
