@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bento_service.errors import ArtifactError, NotEnoughMemory
 
 if TYPE_CHECKING:  # the process that supervises a server verifies a model, and reads none
+    from bento_service.drift import Reference
     from bento_service.reading.engines import Engine
     from bento_service.reading.reader import Reader, ReaderSettings
 
@@ -23,18 +24,24 @@ TOKENIZER = "tokenizer.json"
 READER = "reader.json"
 METRICS = "metrics.json"
 PROVENANCE = "provenance.json"
+REFERENCE = "reference.json"
+"""What the dev questions were like, for `drift`; models of before have none."""
 CHECKSUMS = "SHA256SUMS"
 FILES = (GRAPH, TOKENIZER, READER, METRICS, PROVENANCE)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified model folder. provenance: base model, data, settings, versions, commit, as `train` wrote them."""
+    """A verified model folder. provenance: base model, data, settings, versions, commit, as `train` wrote them.
+
+    reference: what the dev questions were like; None where that was not stored.
+    """
 
     folder: Path
     settings: ReaderSettings
     metrics: dict[str, Any]
     provenance: dict[str, Any]
+    reference: Reference | None = None
 
     def reader(self, engine: Engine | None = None) -> Reader:
         """Load the tokenizer and, unless another engine is given, the graph, for all the CPUs granted."""
@@ -48,7 +55,7 @@ class Artifact:
 
 def seal(folder: Path) -> None:
     """Write SHA256SUMS over the folder's files, in the format that `sha256sum -c` reads."""
-    names = [*FILES, WEIGHTS] if (folder / WEIGHTS).exists() else FILES
+    names = [*FILES, *(name for name in (WEIGHTS, REFERENCE) if (folder / name).exists())]
     lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
 
@@ -63,16 +70,19 @@ def load(folder: Path) -> Artifact:
 
     Raises ArtifactError naming the file that is missing, changed or unreadable.
     """
+    from bento_service.drift import ReferenceFile
     from bento_service.reading.reader import ReaderSettings
 
     verify(folder)
+    reference = folder / REFERENCE
     try:
         settings = ReaderSettings.model_validate_json((folder / READER).read_bytes())
         metrics = json.loads((folder / METRICS).read_bytes())
         provenance = json.loads((folder / PROVENANCE).read_bytes())
+        expected = ReferenceFile.validate_json(reference.read_bytes()) if reference.exists() else None
     except (ValidationError, ValueError) as error:
         raise ArtifactError(f"stored model {folder}: {type(error).__name__}: {error}; train it again") from error
-    return Artifact(folder, settings, metrics, provenance)
+    return Artifact(folder, settings, metrics, provenance, expected)
 
 
 def check_memory(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bento_service.drift import Drift, Reference
 from bento_service.errors import ServiceError
 from bento_service.reading.reader import Answer, Prepared
 from bento_service.reading.scheduler import ReadWindows
@@ -22,10 +23,10 @@ SHARES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 class Metrics:
     """The series of one process; /metrics adds them up over all processes of the service.
 
-    model, bento: tags; no Bento when the source tree is served.
+    model, bento: tags; no Bento when the source tree is served. reference: what the model's dev questions were like.
     """
 
-    def __init__(self, model: str, bento: str | None) -> None:
+    def __init__(self, model: str, bento: str | None, reference: Reference | None = None) -> None:
         # Imported here: it decides when it is imported whether processes share files (PROMETHEUS_MULTIPROC_DIR), and
         # the service's module is imported before BentoML has set that.
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -49,6 +50,14 @@ class Metrics:
         self._refusals = Counter("refusals", "Requests without an answer, by class of the error", ["reason"], **own)
         speed = "Tokens that a second reads, as admission expects"
         self._speed = Gauge("expected_tokens_per_second", speed, multiprocess_mode="livesum", **own)
+        self._drift = Drift(reference or {})
+        self._index = Gauge(
+            "population_stability_index",
+            "How far the last questions are from the model's dev questions, by feature",
+            ["feature"],
+            multiprocess_mode="livemax",
+            **own,
+        )
         # prometheus_client's Info does not work with several processes.
         about = "The model and the Bento that answer; 1"
         info = Gauge("model_info", about, ["model", "bento"], multiprocess_mode="livemax", **own)
@@ -68,6 +77,10 @@ class Metrics:
             self._confidence.observe(best.confidence)
             self._characters.observe(sum(map(len, query.contexts)))
             self._unknown.observe(unknown)
+            self._drift.add(query, best, unknown)
+        if self._drift.due():
+            for feature, index in self._drift.indices().items():
+                self._index.labels(feature).set(index)
 
     def count_refusal(self, error: Exception) -> None:
         """Count a request that got an error instead of an answer."""

@@ -43,7 +43,7 @@ class ExtractiveQA:
         """Load the model and answer twice: what is ready answers at once, and knows how fast it reads."""
         self.settings = ServiceSettings.from_environment()
         loaded = artifact.load(Path(self.model.path))
-        self._provenance = loaded.provenance
+        self._provenance, self._reference = loaded.provenance, loaded.reference
         self.headers = {"X-Model": str(self.model.tag)}
         self.reader = loaded.reader(gpu.engine(self.model.tag))
         limits = self.settings.model_dump(include={"max_concurrency", "timeout_s"})
@@ -54,7 +54,7 @@ class ExtractiveQA:
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML's SDK has no types
     def open(self) -> None:
         """Let the routes ask. BentoML has set by now which Bento this is."""
-        self.metrics = Metrics(str(self.model.tag), self._bento)
+        self.metrics = Metrics(str(self.model.tag), self._bento, self._reference)
         app.state.service = self
 
     def report(self) -> HealthResponse:

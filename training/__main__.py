@@ -1,4 +1,4 @@
-"""`python -m training`: train, import, check, evaluate, label, list, promote, prune, package, race, ship.
+"""`python -m training`: train, import, check, evaluate, drift, label, list, promote, prune, package, race, ship.
 
 Only results go to stdout.
 """
@@ -26,6 +26,7 @@ _EXAMPLES = {
     "import": "deepset/roberta-base-squad2 --min-f1 '*=20'",
     "check": "mine.json",
     "evaluate": "--data mine.json sample:dev --diagram runs/reliability.png",
+    "drift": "--data mine.json --shuffled",
     "label": "teacher:latest --data mine.json --output runs/labels.jsonl",
     "promote": "extractive-qa:latest",
     "prune": "--keep 5",
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(subparsers)
     _add_evaluate(subparsers)
     _add_check(subparsers)
+    _add_drift(subparsers)
     _add_label(subparsers)
     _add_import(subparsers)
     _add_store(subparsers)
@@ -128,6 +130,19 @@ def _add_check(subparsers: Subparsers) -> None:
     check.add_argument("--base-model", default="pretrained", help="whose tokenizer is to read it (%(default)s)")
     check.add_argument(
         "--max-answer-length", type=_count, default=30, metavar="N", help="longest answer in tokens (%(default)s)"
+    )
+
+
+def _add_drift(subparsers: Subparsers) -> None:
+    drift = subparsers.add_parser(
+        "drift", help="how far questions are from those that a model was measured on; JSON on stdout"
+    )
+    drift.set_defaults(command=commands.measure_drift)
+    drift.add_argument("tag", nargs="?", default="extractive-qa:latest", help="model in the store (%(default)s)")
+    drift.add_argument("--data", nargs="+", required=True, help="sources, each compared by itself, as for train")
+    drift.add_argument("--max-examples", type=_count, metavar="N", help="compare N of each source, drawn at random")
+    drift.add_argument(
+        "--shuffled", action="store_true", help="compare each with the words of its contexts shuffled too"
     )
 
 

@@ -13,6 +13,7 @@ from training.export.graph import export, full_precision
 from training.measure import gate
 from training.measure.evaluate import Gain, Readings, evaluate, gain, predict, read
 from training.measure.fit import calibration_errors, fit
+from training.measure.reference import reference
 from training.provenance import changes
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def write_served(
     calibration: windows on which quantisation and narrowing are calibrated. narrowing: as in `export`, for int8 only.
     """
     folder.mkdir(exist_ok=True)
-    (folder / artifact.WEIGHTS).unlink(missing_ok=True)
+    for stale in (artifact.WEIGHTS, artifact.REFERENCE):
+        (folder / stale).unlink(missing_ok=True)
     if precision == "int8":
         export(model, folder / artifact.GRAPH, calibration, narrowing=narrowing)
     else:
@@ -83,7 +85,9 @@ def measure(
     base: Readings | None = None,
     precision: str = "int8",
 ) -> tuple[dict[str, Any], list[gate.Check]]:
-    """Fit the reader settings of the artifact, write them into it, and return its figures and the gate's checks.
+    """Fit the reader settings of the artifact, and return its figures and the gate's checks.
+
+    The settings, and what the dev questions are like under them, are written into the artifact.
 
     name: in the store. full: the readings of the dev examples in full precision. constructed: unanswerable
     questions to tune "no answer" on too. base: the readings of the base model, if it finds spans.
@@ -94,6 +98,8 @@ def measure(
     fitted = fit(readings, reader.settings)
     artifact.write_json(served / artifact.READER, fitted.model_dump())
     own = readings[: len(dev_examples)]
+    expected = {name: features.model_dump() for name, features in reference(own, fitted).items()}
+    artifact.write_json(served / artifact.REFERENCE, expected)
     metrics: dict[str, Any] = {
         "served": {"precision": precision, **evaluate(own, fitted)},
         "full_precision": {"precision": "float32", **evaluate(full, fitted)},

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from training import config
-from training.errors import DataError
+from training.errors import DataError, StoreError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -91,6 +91,31 @@ def evaluate_model(options: argparse.Namespace) -> None:
         from training.measure import diagram
 
         diagram.draw(report["confidence"], options.diagram, title=f"{tag}, {precision}")
+
+
+def measure_drift(options: argparse.Namespace) -> None:
+    """Compare questions with those that a stored model was measured on: JSON on stdout, a table on stderr."""
+    from bento_service import artifact
+    from training import data, store
+    from training.measure import reference
+    from training.measure.evaluate import read
+
+    tag, folder = store.find(options.tag)
+    stored = artifact.load(folder)
+    if stored.reference is None:
+        raise StoreError(f"model {tag} does not hold what its dev questions were like; train or import it again")
+    reader = stored.reader()
+    report = {}
+    for source in options.data:
+        examples = data.draw(data.load([source]), options.max_examples, seed=0)
+        variants = {source: examples}
+        if options.shuffled:
+            variants[f"{source}, words shuffled"] = [reference.shuffled(example) for example in examples]
+        for name, variant in variants.items():
+            readings = read(reader, variant, progress=True)
+            report[name] = reference.compare(stored.reference, readings, reader.settings)
+    print(reference.table(report), file=sys.stderr)
+    print(json.dumps({"model": tag, "population_stability_index": report}, indent=2))
 
 
 def _reader(tag: str, stored: Artifact, *, full_precision: bool) -> Reader:

@@ -95,7 +95,7 @@ class Reading:
     """A query's windows and the logits of each: (start_logits, end_logits), of shape (seq_len,).
 
     pretokens: where the tokenizer's words stand in each context; None unless the query aligns to them. unknown: where
-    the model cannot read a text, by text.
+    the model cannot read a text, by text. unknown_share: of the query's tokens, those that the vocabulary lacks.
     """
 
     query: Query
@@ -103,6 +103,7 @@ class Reading:
     logits: Sequence[tuple[FloatArray, FloatArray]]
     pretokens: Sequence[Ranges] | None = None
     unknown: Mapping[str, Ranges] = field(default_factory=dict)
+    unknown_share: float = 0.0
 
     def decode(self, settings: ReaderSettings) -> Decoded:
         """Return the spans and their probabilities, before it is decided whether there is an answer."""
@@ -204,10 +205,10 @@ class Prepared:
     def readings(self, logits: Sequence[Logits]) -> list[Reading]:
         """Return each query with its windows and their logits. logits: those of all windows, in order."""
         row = iter(logits)
-        rows = zip(self.queries, self.windows_of, self.pretokens_of, strict=True)
+        rows = zip(self.queries, self.windows_of, self.pretokens_of, self.unknown_shares, strict=True)
         return [
-            Reading(query, windows, [next(row) for _ in windows], pretokens, self.unknown)
-            for query, windows, pretokens in rows
+            Reading(query, windows, [next(row) for _ in windows], pretokens, self.unknown, share)
+            for query, windows, pretokens, share in rows
         ]
 
 

@@ -49,8 +49,8 @@ def _rule(alert: Alert, runbook: str) -> dict[str, Any]:
 
 
 def alerts(settings: Settings) -> list[Alert]:
-    """Return the alerts on requests, pods, autoscaling and the registry."""
-    return [*_requests(settings), *_pods(settings), *_autoscaling(settings), _certificate(settings)]
+    """Return the alerts on requests, their drift, pods, autoscaling and the registry."""
+    return [*_requests(settings), _drift(settings), *_pods(settings), *_autoscaling(settings), _certificate(settings)]
 
 
 def _requests(settings: Settings) -> list[Alert]:
@@ -73,6 +73,19 @@ def _requests(settings: Settings) -> list[Alert]:
             "One request in twenty takes more than 5 seconds.",
         ),
     ]
+
+
+def _drift(settings: Settings) -> Alert:
+    """Return the alert on other answers and unreadable texts; texts of another length alone are no fault."""
+    here = f'namespace="{settings.serving_namespace}",feature!~".*_characters"'
+    index = f"extractive_qa_population_stability_index{{{here}}}"
+    return Alert(
+        "QnaDrift",
+        "warning",
+        "30m",
+        f"max by (feature) ({index}) > 0.25",
+        "The questions are no longer like those that the model was measured on.",
+    )
 
 
 def _pods(settings: Settings) -> list[Alert]:

@@ -114,7 +114,9 @@ def processes(server):
 
 
 def test_the_page_has_every_series_with_its_type_and_labels(server):
-    assert (ask(server).status_code, ask(server, question="Who?").status_code) == (200, 422)
+    assert ask(server, question="Who?").status_code == 422
+    while "extractive_qa_population_stability_index" not in families(server):  # 200 questions of one process are needed
+        assert ask(server, "/answers", queries=[EXAMPLE_REQUEST] * 64).is_success
     served = {
         (
             f"{family.name}_total" if family.type == "counter" else family.name,

@@ -25,6 +25,7 @@ STUCK = f'kube_deployment_status_condition{{{DEPLOYMENT},condition="Progressing"
 AVAILABLE = f"kube_deployment_status_replicas_available{{{DEPLOYMENT}}}"
 DESIRED = f"kube_horizontalpodautoscaler_status_desired_replicas{{{SCALER}}}"
 MOST = f"kube_horizontalpodautoscaler_spec_max_replicas{{{SCALER}}}"
+INDEX = f'extractive_qa_population_stability_index{{{HERE},feature="%s"}}'
 EXPIRY = 'probe_ssl_earliest_cert_expiry{instance="https://docker.io/v2/"}'
 
 # Series by the alert: when it fires, and when all is well. `a+bxn` is a, a+b, ..., one a minute.
@@ -32,6 +33,7 @@ FIRING = {
     "QnaErrors": {REQUESTS % 200: "0+90x60", REQUESTS % 500: "0+10x60"},
     "QnaRefusals": {REQUESTS % 200: "0+90x60", REQUESTS % 429: "0+10x60"},
     "QnaSlow": {BUCKET % "5.0": "0+90x60", BUCKET % "10.0": "0+100x60", BUCKET % "+Inf": "0+100x60"},
+    "QnaDrift": {INDEX % "confidence": "0.3x60", INDEX % "no_answer": "0.1x60"},
     "QnaDown": {AVAILABLE: "0x60"},
     "QnaRestarts": {RESTARTS: "0x50 1+1x10"},
     "QnaOutOfMemory": {RESTARTS: "0x50 1x10", KILLED: "_x50 1x10"},
@@ -44,6 +46,11 @@ SILENT = {
     "QnaErrors": {REQUESTS % 200: "0+98x60", REQUESTS % 500: "0+2x60", REQUESTS % 429: "0+50x60"},
     "QnaRefusals": {REQUESTS % 200: "0+98x60", REQUESTS % 429: "0+2x60", REQUESTS % 500: "0+50x60"},
     "QnaSlow": {BUCKET % "5.0": "0+99x60", BUCKET % "10.0": "0+100x60", BUCKET % "+Inf": "0+100x60"},
+    "QnaDrift": {
+        INDEX % "confidence": "0.2x60",
+        INDEX % "no_answer": "0.9x40 0.2x20",
+        INDEX % "context_characters": "3x60",
+    },
     "QnaDown": {AVAILABLE: "1x60"},
     "QnaRestarts": {RESTARTS: "0x50 1x10"},
     "QnaOutOfMemory": {RESTARTS: "1x60", KILLED: "1x60"},
