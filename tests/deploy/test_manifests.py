@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 import subprocess
 
@@ -363,8 +364,25 @@ def test_monitoring_asks_the_service_and_shows_its_metrics():
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
     board = json.loads(dashboard["data"]["extractive-qa.json"])
-    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]) == 6
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]) == 12
+    places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]}
+    assert places == {(x, y) for x in (0, 6, 12, 18) for y in (0, 8, 16)}  # of 24 columns, and 24 lines of a screen
     assert not of_kind("ServiceMonitor")
+
+
+def test_the_boards_queries_are_promqls_and_of_documented_series(tmp_path):
+    board = json.loads(the("ConfigMap", "everything else")["data"]["extractive-qa.json"])
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+    series = set(re.findall(r"\b((?:extractive_qa|bentoml)\w+)\{", " ".join(queries)))
+    assert {name.removesuffix("_bucket") for name in series} <= documented
+    assert len({name for name in series if name.startswith("extractive_qa")}) >= 8
+    if shutil.which("promtool") is None:
+        pytest.skip("needs promtool (Debian's package prometheus)")
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": rules}]}))
+    done = subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_role_reads_secrets_or_has_wildcards():
