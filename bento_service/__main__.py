@@ -1,4 +1,4 @@
-"""`python -m bento_service`: serves a Bento as one process, as a container does, verifies it, or answers files.
+"""`python -m bento_service`: serves, verifies and stores models, answers files. `serve` is one process, as in a pod.
 
 `bentoml serve` is two processes: one that loads the service to supervise it, and a worker that loads it again. In a
 container nobody replaces a worker that died, so all that the first one adds is memory and a later first answer; a
@@ -69,6 +69,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verify.set_defaults(command=_verify)
     verify.add_argument("--report", type=Path, metavar="FILE", help="write the JSON here too")
+    store = _add_command(
+        commands,
+        "store",
+        "put a model's folder into the model store, unless it is there already; print its tag",
+        "training/pretrained/stored",
+    )
+    store.set_defaults(command=_store)
+    store.add_argument("folder", type=Path, metavar="FOLDER", help="graph, tokenizer, settings, figures and checksums")
+    store.add_argument("--name", default="extractive-qa", help="name in the store [%(default)s]")
     _add_ask(commands)
     _add_answer(commands)
     openapi = _add_command(
@@ -202,6 +211,13 @@ def _verify(options: argparse.Namespace) -> int:
     print(report)
     if options.report is not None:
         options.report.write_text(report, encoding="utf-8")
+    return 0
+
+
+def _store(options: argparse.Namespace) -> int:
+    from bento_service import model_store
+
+    print(model_store.add_once(options.folder, options.name))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +54,22 @@ class Artifact:
         return Reader(tokenizer, engine or OnnxEngine(self.folder / GRAPH), self.settings)
 
 
+def names(folder: Path) -> tuple[str, ...]:
+    """Return the names of an artifact's files, without that of the checksums over them."""
+    return (*FILES, *(name for name in (WEIGHTS, REFERENCE) if (folder / name).exists()))
+
+
 def seal(folder: Path) -> None:
     """Write SHA256SUMS over the folder's files, in the format that `sha256sum -c` reads."""
-    names = [*FILES, *(name for name in (WEIGHTS, REFERENCE) if (folder / name).exists())]
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names(folder)]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
+
+
+def copy(folder: Path, to: Path) -> None:
+    """Copy an artifact's files to another folder, which is made."""
+    to.mkdir(parents=True, exist_ok=True)
+    for name in (*names(folder), CHECKSUMS):
+        shutil.copyfile(folder / name, to / name)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -31,6 +31,34 @@ _HOW_TO_GET_ONE = (
 )
 
 
+def add(folder: Path, tag: str) -> None:
+    """Copy a sealed artifact into the store, under a tag that the store does not have yet.
+
+    Raises ArtifactError for an artifact that is not whole, OSError or BentoMLException where the store refuses it.
+    """
+    content = artifact.load(folder)
+    labels = {"task": "extractive-question-answering", "base_model": content.provenance["base_model"]["name"]}
+    # Only a summary: BentoML parses the metadata of every model of the store whenever a server starts.
+    metadata = {"metrics": content.metrics["served"]["overall"], "data": content.provenance["data"]}
+    with bentoml.models.create(tag, labels=labels, metadata=metadata) as entry:
+        artifact.copy(folder, Path(entry.path))
+
+
+def add_once(folder: Path, name: str) -> str:
+    """Copy a sealed artifact into the store, unless a model with the same files is there; return the model's full tag.
+
+    Raises as `add` does.
+    """
+    checksums = (folder / artifact.CHECKSUMS).read_bytes() if folder.is_dir() else b""
+    for model in stored(name):
+        present = Path(model.path_of(artifact.CHECKSUMS))
+        if present.is_file() and present.read_bytes() == checksums:
+            return str(model.tag)
+    tag = str(bentoml.Tag.from_str(name).make_new_version())
+    add(folder, tag)
+    return tag
+
+
 def stored(name: str) -> list[bentoml.Model]:
     """Return all models of this name; none is no error."""
     return [model for model in bentoml.models.list() if model.tag.name == name]

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import module_from_spec, spec_from_file_location
 from threading import Thread
@@ -93,3 +94,12 @@ def test_another_interpreter_is_found_only_if_it_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     assert pythons.find("3.12") is None
+
+
+def test_training_without_its_packages_names_the_command_that_installs_them():
+    program = (
+        "import runpy, sys; sys.modules['pydantic_settings'] = None; runpy.run_module('training', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "error: pydantic_settings is not installed; `make install` adds what training needs\n"

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from bento_service import pipes
 from bento_service.errors import ArtifactError
-from training import commands, config
 from training.errors import StoreError, TrainingError
+
+try:
+    from training import commands, config
+except ModuleNotFoundError as missing:  # after `make serve`, which installs only what serves
+    raise SystemExit(f"error: {missing.name} is not installed; `make install` adds what training needs") from None
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -219,12 +223,15 @@ def _add_weights(subparsers: Subparsers) -> None:
     )
 
     ship = subparsers.add_parser(
-        "ship", help="replace the shipped weights, base_model pretrained, by the mean of finished runs"
+        "ship",
+        help="replace the shipped weights, base_model pretrained, by the mean of finished runs, and the shipped "
+        "default model by what they make; prints its tag",
     )
     ship.set_defaults(command=commands.ship_weights)
     ship.add_argument(
         "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
     )
+    ship.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
 
 
 def _count(text: str) -> int:

@@ -84,18 +84,20 @@ def measure(
     constructed: list[Example] | None = None,
     base: Readings | None = None,
     precision: str = "int8",
+    fitting: bool = True,
 ) -> tuple[dict[str, Any], list[gate.Check]]:
     """Fit the reader settings of the artifact, and return its figures and the gate's checks.
 
     The settings, and what the dev questions are like under them, are written into the artifact.
 
     name: in the store. full: the readings of the dev examples in full precision. constructed: unanswerable
-    questions to tune "no answer" on too. base: the readings of the base model, if it finds spans.
+    questions to tune "no answer" on too. base: the readings of the base model, if it finds spans. fitting: False keeps
+    the settings, which were fitted to more questions than these.
     """
     constructed = [] if constructed is None else constructed
     reader = artifact.load(served).reader()
     readings = read(reader, dev_examples + constructed, progress=True)
-    fitted = fit(readings, reader.settings)
+    fitted = fit(readings, reader.settings) if fitting else reader.settings
     artifact.write_json(served / artifact.READER, fitted.model_dump())
     own = readings[: len(dev_examples)]
     expected = {name: features.model_dump() for name, features in reference(own, fitted).items()}
@@ -103,8 +105,10 @@ def measure(
     metrics: dict[str, Any] = {
         "served": {"precision": precision, **evaluate(own, fitted)},
         "full_precision": {"precision": "float32", **evaluate(full, fitted)},
-        "calibration_error": calibration_errors(own, reader.settings),
-        "no_answer_calibration_error": calibration_errors(readings, reader.settings, allow_no_answer=True),
+        "calibration_error": calibration_errors(own, reader.settings, fitting=fitting),
+        "no_answer_calibration_error": calibration_errors(
+            readings, reader.settings, allow_no_answer=True, fitting=fitting
+        ),
     }
     if constructed:
         metrics["constructed"] = evaluate(readings, fitted)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import config
@@ -230,13 +232,20 @@ def race_engines(options: argparse.Namespace) -> None:
 
 
 def ship_weights(options: argparse.Namespace) -> None:
-    """Write the shipped weights from finished runs."""
-    from training import pipeline
+    """Write the shipped weights from finished runs, store the default model that they make, and ship that too."""
+    from bento_service import artifact
+    from training import pipeline, store
     from training.network import base, pretrained
 
     runs = [(run / pipeline.CHECKPOINT, run / pipeline.SERVED) for run in options.run]
     size = pretrained.ship(runs, base.find(base.MINILM))
     print(f"{pretrained.FOLDER / pretrained.WEIGHTS}: {size / 1e6:.1f} MB", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="qna-ship-") as scratch:
+        tag = pipeline.run(config.TrainSettings(output_dir=Path(scratch) / "default"))
+    if tag is not None:
+        _, folder = store.find(tag)
+        artifact.copy(folder, pretrained.FOLDER / pretrained.STORED)
+        _print_tag(options, tag)
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

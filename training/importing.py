@@ -68,10 +68,10 @@ def run(
             return tag
         _report_memory(checkpoint)
         importing = Import(checkpoint, settings, folder, examples, gate_settings, model_name, origin)
-        metrics = importing.choose(precision)
+        importing.choose(precision)
         (folder / "checkpoint").mkdir()
         candidate.write_checkpoint(checkpoint.load(), checkpoint.tokenizer.parent, folder / "checkpoint")
-        return store.save(model_name, importing.served, folder / "checkpoint", metrics, origin)
+        return store.save(model_name, importing.served, folder / "checkpoint")
 
 
 def _report_memory(checkpoint: Checkpoint) -> None:
@@ -102,21 +102,22 @@ class Import:
         """Where the artifact is written."""
         return self.folder / "served"
 
-    def choose(self, precision: str | None) -> dict[str, Any]:
-        """Write and seal the artifact, and return its metrics. Raises GateError when no precision passes."""
+    def choose(self, precision: str | None) -> None:
+        """Write and seal the artifact. Raises GateError when no precision passes."""
         settings = self.settings
         tokenizer = TextTokenizer.from_file(self.checkpoint.tokenizer)
         full = read(Reader(tokenizer, TorchEngine(self.checkpoint.load()), settings), self.examples, progress=True)
         why = None
         if precision != "float32":
             try:
-                return self._export_and_measure("int8", tokenizer, settings, full)
+                self._export_and_measure("int8", tokenizer, settings, full)
+                return
             except _Int8Error as error:
                 if precision == "int8":
                     raise GateError(f"{error}; leave out --precision, or ask for float32") from error
                 why = str(error)
             logger.warning("%s; stored in float32 instead", why)
-        return self._export_and_measure("float32", tokenizer, settings, full, why)
+        self._export_and_measure("float32", tokenizer, settings, full, why)
 
     def _export_and_measure(
         self,
@@ -125,7 +126,7 @@ class Import:
         settings: ReaderSettings,
         full: Readings,
         why: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> None:
         """Write and measure the artifact in one precision. Raises GateError or _Int8Error."""
         try:
             rows = calibration_rows(data.load(CALIBRATION), tokenizer, settings) if precision == "int8" else []
@@ -153,7 +154,6 @@ class Import:
             metrics["served"]["instead_of_int8"] = why
         candidate.seal(self.served, metrics)
         gate.judge(checks)
-        return metrics
 
 
 class _Int8Error(Exception):

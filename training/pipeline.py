@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from training.measure import gate
 from training.measure.evaluate import Readings, predict, read
 from training.measure.metrics import summary
 from training.network import base as base_models
+from training.network import pretrained
 from training.network.train import fine_tune, finish, prepare_folder
 from training.prepare import labels, negatives
 from training.provenance import provenance
@@ -64,10 +66,17 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
             logger.warning("%s", finding)
     dev = _DevSet(dev_examples, tokenizer, reader_settings)
     soft = labels.load(settings.labels) if settings.labels else None
-    before = _base_readings(base, settings, dev) if process.is_main_process else None
-    model, by_epoch = fine_tune(
-        settings, base, tokenizer, train_examples, dev.measure, labels=soft, checkpoint=checkpoint
-    )
+    before: Readings | None = None
+    by_epoch: list[dict[str, float]] = []
+    if settings.epochs:
+        before = _base_readings(base, settings, dev) if process.is_main_process else None
+        model, by_epoch = fine_tune(
+            settings, base, tokenizer, train_examples, dev.measure, labels=soft, checkpoint=checkpoint
+        )
+    else:
+        logger.info("%s is measured and stored as it is: nothing is trained in 0 epochs", base.name)
+        model = base_models.load(base, settings)
+        dev.measure(model)
     if not process.is_main_process:
         return None
     origin = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **origin}
@@ -80,13 +89,23 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     )
     # If training uses constructed negatives, "no answer" is tuned on constructed dev examples too.
     constructed = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
+    as_shipped = not settings.epochs and base.name == base_models.PRETRAINED
     metrics, checks = candidate.measure(
-        served, settings.gate, settings.model_name, dev_examples, dev.readings, constructed=constructed, base=before
+        served,
+        settings.gate,
+        settings.model_name,
+        dev_examples,
+        dev.readings,
+        constructed=constructed,
+        base=before,
+        fitting=not as_shipped,
     )
+    if as_shipped:
+        shutil.copyfile(pretrained.FOLDER / artifact.REFERENCE, served / artifact.REFERENCE)
     metrics |= {"epochs": by_epoch, "gate": [str(check) for check in checks]}
     candidate.seal(served, metrics)
     gate.judge(checks)
-    tag = store.save(settings.model_name, served, folder / CHECKPOINT, metrics, origin)
+    tag = store.save(settings.model_name, served, folder / CHECKPOINT)
     finish(folder, tag)
     return tag
 
@@ -96,7 +115,8 @@ def _reader_settings(settings: TrainSettings, base: BaseCheckpoint) -> ReaderSet
     positions = base_models.max_positions(base.folder)
     if settings.max_length > positions:
         raise TrainSettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
-    return ReaderSettings(**settings.model_dump(include={"max_length", "doc_stride", "max_answer_length"}))
+    fitted = pretrained.calibration() if base.name == base_models.PRETRAINED else {}
+    return ReaderSettings(**settings.model_dump(include={"max_length", "doc_stride", "max_answer_length"}), **fitted)
 
 
 @dataclass

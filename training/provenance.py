@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bento_service import artifact
 from training import data
 from training.network import base as base_models
 from training.network import pretrained
@@ -38,7 +39,8 @@ def provenance(
     origin: dict[str, Any] = {"name": name, "sha256": base.sha256}
     lineage: dict[str, Any] = {}
     if settings.base_model == base_models.PRETRAINED:
-        origin["weights_sha256"] = base_models.sha256_of([pretrained.FOLDER / pretrained.WEIGHTS])
+        files = [pretrained.FOLDER / pretrained.WEIGHTS, pretrained.FOLDER / artifact.READER]
+        origin["weights_sha256"] = base_models.sha256_of(files)
         lineage["weights_provenance"] = pretrained.provenance()
     if settings.labels is not None:
         lineage["labels"] = {

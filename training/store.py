@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import bentoml
 
 
-def save(name: str, served: Path, checkpoint: Path, metrics: dict[str, Any], provenance: dict[str, Any]) -> str:
+def save(name: str, served: Path, checkpoint: Path) -> str:
     """Copy a sealed artifact and its checkpoint into the store and return the artifact's tag.
 
     The checkpoint goes first, and is taken back when the artifact cannot follow: either both are there or neither.
@@ -29,14 +29,13 @@ def save(name: str, served: Path, checkpoint: Path, metrics: dict[str, Any], pro
 
     artifact.load(served)
     version = bentoml.Tag.from_str(name).make_new_version().version
-    labels = {"task": "extractive-question-answering", "base_model": provenance["base_model"]["name"]}
-    # Only a summary: BentoML parses the metadata of every model of the store whenever a server starts.
-    metadata = {"metrics": metrics["served"]["overall"], "data": provenance["data"]}
     checkpoint_tag, tag = f"{name}{CHECKPOINT_SUFFIX}:{version}", f"{name}:{version}"
     try:
-        _copy(checkpoint_tag, checkpoint, labels, {"served": tag})
+        with bentoml.models.create(checkpoint_tag, metadata={"served": tag}) as entry:
+            for path in sorted(checkpoint.iterdir()):
+                shutil.copy2(path, entry.path)
         try:
-            _copy(tag, served, labels, metadata)
+            model_store.add(served, tag)
         except BaseException:
             bentoml.models.delete(checkpoint_tag)
             raise
@@ -46,14 +45,6 @@ def save(name: str, served: Path, checkpoint: Path, metrics: dict[str, Any], pro
             f"Make room or check BENTOML_HOME, and train again: the run resumes"
         ) from error
     return tag
-
-
-def _copy(tag: str, folder: Path, labels: dict[str, str], metadata: dict[str, Any]) -> None:
-    import bentoml
-
-    with bentoml.models.create(tag, labels=labels, metadata=metadata) as entry:
-        for path in sorted(folder.iterdir()):
-            shutil.copy2(path, entry.path)
 
 
 def find(tag: str) -> tuple[str, Path]:

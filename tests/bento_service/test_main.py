@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,6 +60,26 @@ def test_a_model_is_verified_by_answering(tiny_store, tiny_model):
     assert (report["model"], report["bento"], report["files"]) == (f"extractive-qa:{tiny_model.name}", None, 5)
     assert CONTEXT[report["start_pos"] : report["end_pos"]] == report["answer"]
     assert report["metrics"] == json.loads((tiny_model / "metrics.json").read_text())["served"]["overall"]
+
+
+def test_a_models_folder_is_put_into_the_store_once(tiny_model, tmp_path):
+    tag = run("store", str(tiny_model), home=tmp_path).stdout.strip()
+    assert run("store", str(tiny_model), home=tmp_path).stdout.strip() == tag
+    assert len(list(tmp_path.glob("models/extractive-qa/*/model.yaml"))) == 1
+    report = json.loads(run("verify", home=tmp_path).stdout)
+    assert report["model"] == tag
+    assert report["metrics"] == json.loads((tiny_model / "metrics.json").read_text())["served"]["overall"]
+
+
+def test_a_folder_that_is_no_whole_model_leaves_the_store_empty(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "changed")
+    (tmp_path / "changed" / "reader.json").write_text("{}")
+    for folder, message in (("changed", "reader.json has changed"), ("nowhere", "SHA256SUMS is missing")):
+        done = run("store", str(tmp_path / folder), home=tmp_path / "home")
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.glob("home/models/*/*"))
 
 
 def test_a_missing_model_is_said_in_one_line(tmp_path):

@@ -22,7 +22,15 @@ def test_the_environment_is_not_read(monkeypatch):
     monkeypatch.setenv("SEED", "5")
     monkeypatch.setenv("EPOCHS", "5")
     assert config.load(None, {}) == config.TrainSettings()
-    assert (config.TrainSettings().seed, config.TrainSettings().epochs) == (17, 1)
+    assert (config.TrainSettings().seed, config.TrainSettings().epochs) == (17, 0)
+
+
+@pytest.mark.parametrize(
+    ("named", "epochs"),
+    [({}, 0), ({"data": ["a.json"]}, 1), ({"base_model": "minilm"}, 1), ({"epochs": "2"}, 2)],
+)
+def test_only_the_shipped_weights_on_the_sample_are_not_trained_further(named, epochs):
+    assert config.load(None, named).epochs == epochs
 
 
 def test_a_gate_of_the_file_that_is_no_mapping_is_named_with_flags_too(tmp_path):
@@ -51,7 +59,7 @@ def test_a_share_of_the_base_is_kept_unless_it_has_no_span_head(named, share):
     ("content", "message"),
     [
         ("epoch: 2", "epoch: Extra inputs"),
-        ("epochs: 0", "epochs: Input should be greater than 0"),
+        ("epochs: -1", "epochs: Input should be greater than or equal to 0"),
         ("doc_stride: 200", "doc_stride 200 must be at most half of max_length 384"),
         ("- 1", "must hold a mapping"),
         ("a: [", "cannot be read"),

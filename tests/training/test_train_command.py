@@ -149,7 +149,7 @@ def test_a_foreign_folder_is_refused_and_kept(tmp_path, tiny_settings):
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--epochs", "-1"], 2, "epochs: Input should be greater than 0"),
+        (["--epochs", "-1"], 2, "epochs: Input should be greater than or equal to 0"),
         (["--config", "/nonexistent.yaml"], 2, "/nonexistent.yaml"),
         (["--no-such-flag"], 2, "unrecognized arguments"),
         (["--data", "/nonexistent.json"], 3, "/nonexistent.json: No such file"),

@@ -63,13 +63,13 @@ def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibra
 
 
 def calibration_errors(
-    readings: Readings, settings: ReaderSettings, *, allow_no_answer: bool = False
+    readings: Readings, settings: ReaderSettings, *, allow_no_answer: bool = False, fitting: bool = True
 ) -> dict[str, Any]:
     """Return the expected calibration error "before" and "after" fitting, and the "bins" of "after".
 
     It is that on the answerable questions; with `allow_no_answer` on all, or {} unless there are both kinds. "after"
     evaluates each half under the settings fitted to the other half, so that no question is evaluated under settings
-    that were fitted to it. Questions on the same context are in the same half.
+    that were fitted to it. Questions on the same context are in the same half. Without `fitting` "after" is "before".
     """
     answerable = [pair for pair in readings if pair[0].answers]
     if not answerable or (allow_no_answer and len(answerable) == len(readings)):
@@ -78,7 +78,7 @@ def calibration_errors(
     for example, reading in readings if allow_no_answer else answerable:
         digest = hashlib.sha256(example.context.encode("utf-8", "surrogatepass")).digest()
         halves[digest[0] % 2].append((example, reading))
-    fitted = [fit(half, settings) for half in halves]
+    fitted = [fit(half, settings) if fitting else settings for half in halves]
     before, after = (
         [p for half, own in zip(halves, each, strict=True) for p in predict(half, own, allow_no_answer=allow_no_answer)]
         for each in ([settings, settings], fitted[::-1])

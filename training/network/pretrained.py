@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent.parent / "pretrained"
 WEIGHTS = "weights.safetensors"
+STORED = "stored"
+"""The folder of the default model as the model store has it, which `make serve` puts there."""
+CALIBRATION = ("temperature", "null_score_diff_threshold", "null_scale", "null_shift")
+"""The reader's settings that were fitted to the weights, on questions held out of their training data."""
 
 
 def apply_to(model: PreTrainedModel, folder: Path = FOLDER) -> None:
@@ -43,12 +48,19 @@ def provenance() -> dict[str, Any]:
     return content
 
 
+def calibration() -> dict[str, float]:
+    """Return the reader's settings that were fitted to the shipped weights."""
+    content: dict[str, float] = json.loads((FOLDER / artifact.READER).read_bytes())
+    return content
+
+
 def ship(runs: list[tuple[Path, Path]], base: BaseCheckpoint, folder: Path = FOLDER) -> int:
     """Write the tensors in which the runs' mean differs from `base`, in half precision; return the bytes written.
 
     runs: the folders of checkpoint and artifact of each. They are averaged as in https://arxiv.org/abs/2203.05482. The
-    runs' provenance and metrics are written beside the weights; those of several under "mean_of". Raises BaseModelError
-    when a run is not finished, or did not start from `base` or from the weights shipped before.
+    runs' provenance and metrics are written beside the weights; those of several under "mean_of". The calibration and
+    the reference for drift are those of the last run. Raises BaseModelError when a run is not finished, or did not
+    start from `base` or from the weights shipped before.
     """
     import torch
     from safetensors.torch import load_file, save_file
@@ -64,6 +76,9 @@ def ship(runs: list[tuple[Path, Path]], base: BaseCheckpoint, folder: Path = FOL
             changed[name] = torch.stack(tensors).mean(0).to(torch.float16)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(changed, folder / WEIGHTS)
+    fitted = json.loads((runs[-1][1] / artifact.READER).read_bytes())
+    artifact.write_json(folder / artifact.READER, {name: fitted[name] for name in CALIBRATION})
+    shutil.copyfile(runs[-1][1] / artifact.REFERENCE, folder / artifact.REFERENCE)
     for name, contents in (
         (artifact.PROVENANCE, [provenance for _, provenance, _ in after]),
         (artifact.METRICS, [metrics for _, _, metrics in after]),

@@ -20,7 +20,7 @@ def run(tmp_path, tiny_base, tiny_model):
     model.save_pretrained(tmp_path / "model")
     served = tmp_path / "served"
     served.mkdir()
-    for name in ("provenance.json", "metrics.json"):
+    for name in ("provenance.json", "metrics.json", "reader.json", "reference.json"):
         (served / name).write_bytes((tiny_model / name).read_bytes())
     return tmp_path
 
@@ -46,6 +46,9 @@ def test_shipped_weights_hold_what_changed_and_make_the_same_model(run, tiny_bas
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3, msg=name)
     assert not any("word_embeddings" in name for name in load_file(shipped / pretrained.WEIGHTS))
     assert json.loads((shipped / "provenance.json").read_text())["base_model"]["sha256"] == base_checkpoint.sha256
+    fitted = json.loads((run / "served" / "reader.json").read_text())
+    calibration = json.loads((shipped / "reader.json").read_text())
+    assert calibration == {name: fitted[name] for name in pretrained.CALIBRATION}
 
 
 def test_several_runs_ship_as_their_mean(run, tiny_base, tmp_path):
