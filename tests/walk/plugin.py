@@ -43,7 +43,7 @@ def _serve(walk: Walk, command: str) -> None:
     if command != KEPT:
         walk.end(command)
     elif first:
-        walk.keep()
+        walk.keep(KEPT)
 
 
 def _answer(example: Example) -> None:

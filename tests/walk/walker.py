@@ -58,20 +58,20 @@ class Walk:
         _own_questions(self.clone / "training/sample/train.json", self.clone / "mine.json")
         (self.clone / "questions.jsonl").write_text('{"question": "Who?", "context": "Ada wrote it."}\n' * 3)
 
-    def keep(self) -> None:
-        """Keep the state after `make serve`, for `as_after_serve`; files that are written anew do not change in it."""
+    def keep(self, command: str) -> None:
+        """Keep the state after a command, for `as_after`; files that are written anew do not change in it."""
         for path in (self.clone, self.home):
-            subprocess.run(["cp", "--archive", "--link", str(path), f"{path} kept"], check=True)
-        store = self.home.with_name(f"{self.home.name} kept") / "bentoml"
+            subprocess.run(["cp", "--archive", "--link", str(path), f"{path} after {command}"], check=True)
+        store = self.home.with_name(f"{self.home.name} after {command}") / "bentoml"
         shutil.rmtree(store)
         shutil.copytree(self.home / "bentoml", store, symlinks=True)
 
-    def as_after_serve(self) -> None:
+    def as_after(self, command: str) -> None:
         """Go back to the state that `keep` kept."""
         self.end()
         for path in (self.clone, self.home):
             shutil.rmtree(path)
-            subprocess.run(["cp", "--archive", "--link", f"{path} kept", str(path)], check=True)
+            subprocess.run(["cp", "--archive", "--link", f"{path} after {command}", str(path)], check=True)
 
     def type(self, command: str, outcome: Outcome | None = None, **variables: str) -> str:
         """Type a command and return what it printed. Raises AssertionError when its outcome is another."""
