@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -199,10 +198,6 @@ def test_health(client):
     assert {"name", "sha256"} <= health["model"]["base_model"].keys()
     assert {"sources", "sha256"} <= health["data"].keys()
     assert health["bento"] is None
-
-
-def test_version_is_the_projects():
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 @pytest.mark.parametrize(
