@@ -52,7 +52,7 @@ def test_the_model_is_pinned_and_every_dependency_too(context, tiny_model):
     assert tag == f"{bento['name']}:{bento['version']}"
     assert [model["tag"] for model in bento["services"][0]["models"]] == [f"extractive-qa:{tiny_model.name}"]
     text = (folder / "env/python/requirements.txt").read_text()
-    required = re.findall(r"^([a-z0-9-]+)==\S+(.*(?:\\\n.*)*)", text, re.MULTILINE)
+    required = re.findall(r"^([a-z0-9-]+)==\S+((?:.*\\\n)*.*)", text, re.MULTILINE)
     unhashed = [name for name, rest in required if "--hash=sha256:" not in rest]
     assert unhashed == ["bentoml"]  # BentoML adds a line of its own to that of the list
     names = [name for name, _ in required]

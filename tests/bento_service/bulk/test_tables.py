@@ -67,7 +67,6 @@ def test_cells_of_csv_hold_lists_as_json(tmp_path):
         (b'question,context\na,"b\n', "cannot be read as CSV"),
         ('{"question": "Zoë"}'.encode("cp1252"), "is not UTF-8"),
         (gzip.compress(b"{}" * 99999)[:60], "cannot be"),
-        (b"PAR1", "cannot be read as Parquet"),
     ],
 )
 def test_what_cannot_be_read_is_named(content, message, tmp_path):
@@ -75,6 +74,13 @@ def test_what_cannot_be_read_is_named(content, message, tmp_path):
     with pytest.raises(UnusableRows, match=message) as refusal:
         rows(tmp_path / "rows")
     assert "Zo" not in str(refusal.value)
+
+
+def test_what_is_no_parquet_after_its_first_bytes_is_named(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "rows").write_bytes(b"PAR1")
+    with pytest.raises(UnusableRows, match="cannot be read as Parquet"):
+        list(Table(tmp_path / "rows").rows())
 
 
 def test_a_missing_file_is_named(tmp_path):
