@@ -127,7 +127,7 @@ class TrainSettings(BaseSettings):
     train_word_embeddings: bool = Field(False, description="train the word embeddings too")
     frozen_layers: int = Field(0, ge=0, description="number of lowest layers to freeze, with the embeddings")
 
-    # The shipped weights lose by the sample's few questions more than they learn (EXPERIMENTS.md).
+    # The shipped weights learn nothing measurable from the sample's few questions (EXPERIMENTS.md).
     epochs: float = Field(
         default_factory=lambda settings: 0 if _is_default_model(settings) else 1,
         ge=0,
