@@ -242,9 +242,10 @@ lock: .venv-lock/.installed ## pin requirements/*.txt with hashes from requireme
 sbom: .venv-serve/.installed .venv-supply/.installed ## list the Python packages of the service's image anew: requirements/serve.cdx.json
 	.venv-supply/bin/cyclonedx-py environment --output-reproducible --short-PURLs --pyproject pyproject.toml -o $(SBOM) .venv-serve/bin/python
 
+# Not with its --python, which splits the folders of that Python at spaces.
 .PHONY: licences
 licences: .venv/.loadtest .venv-supply/.installed ## list the licences of what both images hold, and check them
-	mkdir -p build && .venv-supply/bin/pip-licenses --python $(BIN)/python --with-system --format json --output-file build/licences.json
+	mkdir -p build && PYTHONPATH="$$(echo "$$PWD"/.venv-supply/lib/python*/site-packages)" $(BIN)/python -m piplicenses --with-system --format json --output-file build/licences.json
 	$(BIN)/python requirements/licences.py build/licences.json $(SHIPPED)
 
 .PHONY: audit
