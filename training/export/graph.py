@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import onnx
 import torch
 
 from training import data
@@ -106,6 +107,15 @@ def full_precision(model: PreTrainedModel, path: Path, *, beside: bool = False) 
             verbose=False,
             dynamo=True,
         )
+    _forget_source(path)
+
+
+def _forget_source(path: Path) -> None:
+    """Remove from a graph what the exporter notes of its source: the folders of this machine, which may be private."""
+    graph = onnx.load(path, load_external_data=False)
+    for entry in (*graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output):
+        del entry.metadata_props[:]
+    onnx.save(graph, path)
 
 
 def attention_is_free(model: PreTrainedModel) -> bool:
