@@ -98,6 +98,13 @@ class TrainSettings(BaseSettings):
     max_examples: int | None = Field(
         None, gt=0, description="number of training questions, drawn by the seed; all by default"
     )
+    unanswerable_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="share of unanswerable questions among the max_examples that are drawn; by default as the data "
+        "has it",
+    )
 
     negatives: float = Field(
         0.0, ge=0, description="ratio of constructed unanswerable training questions to answerable ones"
@@ -154,6 +161,12 @@ class TrainSettings(BaseSettings):
     save_steps: int = Field(200, gt=0, description="updates between checkpoints")
 
     gate: GateSettings = Field(default_factory=GateSettings, description="figures that a model must reach to be stored")
+
+    @model_validator(mode="after")
+    def _a_share_of_what_is_drawn(self) -> TrainSettings:
+        if self.unanswerable_share is not None and self.max_examples is None:
+            raise ValueError("unanswerable_share is a share of max_examples; set that too")
+        return self
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> TrainSettings:

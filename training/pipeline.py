@@ -167,7 +167,7 @@ def load_examples(settings: TrainSettings) -> Parts:
         dev_examples = loaded[1].examples
     else:
         examples, dev_examples = data.hold_out(examples, settings.dev_fraction, settings.seed)
-    examples = data.draw(examples, settings.max_examples, settings.seed)
+    examples = data.draw(examples, settings.max_examples, settings.seed, settings.unanswerable_share)
     answerable = sum(bool(example.answers) for example in examples)
     counts = {
         name: sum(getattr(part, name) for part in loaded)

@@ -30,11 +30,25 @@ class Example:
     source: str
 
 
-def draw(examples: list[Example], count: int | None, seed: int) -> list[Example]:
-    """Return `count` examples drawn by the seed, in their order; all of them when there are no more, or for None."""
+def draw(
+    examples: list[Example], count: int | None, seed: int, unanswerable_share: float | None = None
+) -> list[Example]:
+    """Return `count` examples drawn by the seed, in their order; all of them when there are no more, or for None.
+
+    unanswerable_share: of the drawn ones so large a share is unanswerable, as far as there are so many; None: as it
+    comes.
+    """
     if count is None or count >= len(examples):
         return examples
-    chosen = random.Random(seed).sample(range(len(examples)), count)  # noqa: S311  # no secret
+    randomly = random.Random(seed)  # noqa: S311  # no secret
+    if unanswerable_share is None:
+        chosen = randomly.sample(range(len(examples)), count)
+    else:
+        answerable = [i for i, example in enumerate(examples) if example.answers]
+        unanswerable = [i for i, example in enumerate(examples) if not example.answers]
+        without = min(round(unanswerable_share * count), len(unanswerable))
+        chosen = randomly.sample(unanswerable, without)
+        chosen += randomly.sample(answerable, min(count - without, len(answerable)))
     return [examples[i] for i in sorted(chosen)]
 
 

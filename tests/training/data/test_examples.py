@@ -44,6 +44,14 @@ def test_drawn_examples_keep_their_order_and_follow_the_seed():
     assert data.draw(all_of_them, None, seed=1) == data.draw(all_of_them, 99, seed=1) == all_of_them
 
 
+def test_a_share_of_the_drawn_examples_is_unanswerable():
+    answer = (data.GoldAnswer("q", 0),)
+    mixed = [replace(e, answers=answer if i % 5 else ()) for i, e in enumerate(examples("a", ["t"] * 40))]
+    for share, expected in ((0, 0), (0.25, 4), (1, 8)):  # there are eight
+        drawn = data.draw(mixed, 16, 1, share)
+        assert (len(drawn), sum(not example.answers for example in drawn)) == (16, expected)
+
+
 @pytest.mark.parametrize("titles", [["a", "b"], ["a", "b", "c"], ["only"] * 3])
 @pytest.mark.parametrize("fraction", [0.001, 0.2, 0.999])
 def test_neither_side_of_a_small_set_is_empty(titles, fraction):
