@@ -1,6 +1,6 @@
 """Each target of make that a page names, typed as the first thing after `make serve`, or after `make install` too.
 
-What installs torch anew takes minutes, so that only what needs nothing but the service is typed without it.
+Installing takes minutes, so that what would install the same is typed in the state after one that has.
 """
 
 import pytest
@@ -16,7 +16,7 @@ NO_CLUSTER = "set KUBECONFIG to the file that names one"
 FIRST = {
     "agreement": (Outcome(shows=["test_agreement.py"]), COLLECT),
     "bento": (Outcome(files=["build/bento.tar.gz", "build/bento.cdx.json"]), {}),
-    "compare": (Outcome(files=["runs/loadtest/compare.json"]), SHORT),
+    "compare": (Outcome(files=["runs/loadtest/compare.json", "runs/loadtest/compare.png"], shows=["answers/s"]), SHORT),
     "docs": (Outcome(files=["build/docs/docs/index.html", "build/docs/docs/api.html"]), {}),
     "e2e": (Outcome(shows=[NO_CLUSTER]), {}),
     "help": (Outcome(shows=["serve"]), {}),
@@ -39,22 +39,46 @@ ELSEWHERE = {"audit", "contract", "lock", "release-check", "serve", "test-python
 """See commands.yaml; the tests of other Pythons and the walk need no more than `make test` does."""
 TARGETS = sorted({c.split()[1] for c in pages.commands() if c.startswith("make ")} - ELSEWHERE)
 
+REACHED = {"make install": plugin.KEPT, "make lint": "make install", "make compare": "make install"}
+"""States that a target is typed in, by the command that leads there, and the state which that is typed in itself."""
+AFTER = {
+    **dict.fromkeys(["bento", "help", "install", "pipeline", "structure"], plugin.KEPT),
+    **dict.fromkeys(["e2e", "image-test", "jenkins-test", "page-test", "test"], "make lint"),
+    "agreement": "make compare",
+}
+"""The state that a target is typed in, where it is not that after `make install`.
 
-WITHOUT_TORCH = {"bento", "help", "pipeline", "structure"}
-"""Typed after `make serve` alone. A Bento is made by `training`, which that does not install."""
+`make lint` installs, in a minute, what those after it would install; `make compare` what the agreement asks.
+"""
 
 
-@pytest.fixture(scope="module")
-def installed(walk):
-    """The state after `make install`."""
-    walk.as_after(plugin.KEPT)
-    walk.type("make install")
-    walk.keep("make install")
-    return "make install"
+def _reach(walk, command):
+    if walk.has_kept(command):
+        return
+    _type(walk, command.removeprefix("make "), REACHED[command])
+    walk.keep(command)
+
+
+def _type(walk, target, state):
+    if state != plugin.KEPT:
+        _reach(walk, state)
+    walk.as_after(state)
+    outcome, variables = FIRST[target]
+    walk.type(f"make {target}", outcome, **variables)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_target_works_as_the_first_one(walk, installed, target):
-    outcome, variables = FIRST[target]
-    walk.as_after(plugin.KEPT if target in WITHOUT_TORCH else installed)
-    walk.type(f"make {target}", outcome, **variables)
+def test_a_target_works_as_the_first_one(walk, target):
+    command = f"make {target}"
+    if command in REACHED:
+        _reach(walk, command)
+    else:
+        _type(walk, target, AFTER.get(target, "make install"))
+
+
+def test_what_is_typed_after_another_target_would_install_the_same(walk):
+    _reach(walk, "make install")
+    walk.as_after("make install")
+    for target, state in AFTER.items():
+        if state != plugin.KEPT:
+            walk.type(f"make --dry-run {target}", Outcome(shows=["--require-hashes -r requirements/dev.txt"]))

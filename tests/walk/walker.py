@@ -66,6 +66,10 @@ class Walk:
         shutil.rmtree(store)
         shutil.copytree(self.home / "bentoml", store, symlinks=True)
 
+    def has_kept(self, command: str) -> bool:
+        """Return whether `keep` was called for that command."""
+        return self.home.with_name(f"{self.home.name} after {command}").exists()
+
     def as_after(self, command: str) -> None:
         """Go back to the state that `keep` kept."""
         self.end()
