@@ -84,6 +84,7 @@ def measure(
     constructed: list[Example] | None = None,
     base: Readings | None = None,
     precision: str = "int8",
+    no_answer_share: float | None = None,
     fitting: bool = True,
 ) -> tuple[dict[str, Any], list[gate.Check]]:
     """Fit the reader settings of the artifact, and return its figures and the gate's checks.
@@ -91,13 +92,14 @@ def measure(
     The settings, and what the dev questions are like under them, are written into the artifact.
 
     name: in the store. full: the readings of the dev examples in full precision. constructed: unanswerable
-    questions to tune "no answer" on too. base: the readings of the base model, if it finds spans. fitting: False keeps
-    the settings, which were fitted to more questions than these.
+    questions to tune "no answer" on too. base: the readings of the base model, if it finds spans. no_answer_share: of
+    the questions, for which "no answer" is fitted (None: as the dev examples have it). fitting: False keeps the
+    settings, which were fitted to more questions than these.
     """
     constructed = [] if constructed is None else constructed
     reader = artifact.load(served).reader()
     readings = read(reader, dev_examples + constructed, progress=True)
-    fitted = fit(readings, reader.settings) if fitting else reader.settings
+    fitted = fit(readings, reader.settings, no_answer_share) if fitting else reader.settings
     artifact.write_json(served / artifact.READER, fitted.model_dump())
     own = readings[: len(dev_examples)]
     expected = {name: features.model_dump() for name, features in reference(own, fitted).items()}
@@ -107,14 +109,14 @@ def measure(
         "full_precision": {"precision": "float32", **evaluate(full, fitted)},
         "calibration_error": calibration_errors(own, reader.settings, fitting=fitting),
         "no_answer_calibration_error": calibration_errors(
-            readings, reader.settings, allow_no_answer=True, fitting=fitting
+            readings, reader.settings, allow_no_answer=True, no_answer_share=no_answer_share, fitting=fitting
         ),
     }
     if constructed:
         metrics["constructed"] = evaluate(readings, fitted)
     over_base = None
     if base is not None:
-        base_fitted = fit(base, reader.settings)
+        base_fitted = fit(base, reader.settings, no_answer_share)
         errors = calibration_errors(base, reader.settings)
         metrics["base"] = {"precision": "float32", "calibration_error": errors, **evaluate(base, base_fitted)}
         over_base = gain(predict(full, fitted), predict(base, base_fitted))

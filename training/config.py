@@ -148,6 +148,13 @@ class TrainSettings(BaseSettings):
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout of the hidden states")
     seed: int = Field(17, ge=0, description="seed of Python, NumPy and torch")
 
+    no_answer_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description='share of questions without an answer that is expected of those who ask: "no answer" and its '
+        "probability are fitted for it; by default that of the dev data",
+    )
     narrowing: bool = Field(True, description="let the last layers of the served graph process fewer tokens")
 
     max_length: int = Field(384, ge=32, le=512, description="tokens per window")
@@ -173,6 +180,11 @@ class TrainSettings(BaseSettings):
         if self.doc_stride > self.max_length // 2:
             raise ValueError(f"doc_stride {self.doc_stride} must be at most half of max_length {self.max_length}")
         return self
+
+    @property
+    def is_default_model(self) -> bool:
+        """Whether neither data nor a base model of one's own is named."""
+        return _is_default_model(dict(self))
 
     @classmethod
     def settings_customise_sources(

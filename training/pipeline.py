@@ -26,6 +26,8 @@ from training.prepare import labels, negatives
 from training.provenance import provenance
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedModel
 
     from training.config import TrainSettings
@@ -65,31 +67,20 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         for finding in check.findings(train_examples, dev_examples, tokenizer_file, reader_settings):
             logger.warning("%s", finding)
     dev = _DevSet(dev_examples, tokenizer, reader_settings)
-    soft = labels.load(settings.labels) if settings.labels else None
-    before: Readings | None = None
-    by_epoch: list[dict[str, float]] = []
-    if settings.epochs:
-        before = _base_readings(base, settings, dev) if process.is_main_process else None
-        model, by_epoch = fine_tune(
-            settings, base, tokenizer, train_examples, dev.measure, labels=soft, checkpoint=checkpoint
-        )
-    else:
-        logger.info("%s is measured and stored as it is: nothing is trained in 0 epochs", base.name)
-        model = base_models.load(base, settings)
-        dev.measure(model)
+    trained = _train(settings, base, tokenizer, train_examples, dev, checkpoint)
     if not process.is_main_process:
         return None
     origin = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **origin}
     folder = settings.output_dir
-    candidate.write_checkpoint(model, base.folder, folder / CHECKPOINT)
+    candidate.write_checkpoint(trained.model, base.folder, folder / CHECKPOINT)
     calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)
     served = folder / SERVED
     candidate.write_served(
-        model, tokenizer_file, served, reader_settings, origin, calibration, narrowing=settings.narrowing
+        trained.model, tokenizer_file, served, reader_settings, origin, calibration, narrowing=settings.narrowing
     )
     # If training uses constructed negatives, "no answer" is tuned on constructed dev examples too.
     constructed = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
-    as_shipped = not settings.epochs and base.name == base_models.PRETRAINED
+    as_shipped = not settings.epochs and settings.is_default_model
     metrics, checks = candidate.measure(
         served,
         settings.gate,
@@ -97,17 +88,52 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         dev_examples,
         dev.readings,
         constructed=constructed,
-        base=before,
+        base=trained.before,
+        no_answer_share=settings.no_answer_share,
         fitting=not as_shipped,
     )
     if as_shipped:
         shutil.copyfile(pretrained.FOLDER / artifact.REFERENCE, served / artifact.REFERENCE)
-    metrics |= {"epochs": by_epoch, "gate": [str(check) for check in checks]}
+    metrics |= {"epochs": trained.by_epoch, "gate": [str(check) for check in checks]}
     candidate.seal(served, metrics)
     gate.judge(checks)
     tag = store.save(settings.model_name, served, folder / CHECKPOINT)
     finish(folder, tag)
     return tag
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a run has trained. by_epoch: as in `fine_tune`. before: what the base model says of the dev examples."""
+
+    model: PreTrainedModel
+    by_epoch: list[dict[str, float]] = field(default_factory=list)
+    before: Readings | None = None
+
+
+def _train(
+    settings: TrainSettings,
+    base: BaseCheckpoint,
+    tokenizer: TextTokenizer,
+    examples: list[Example],
+    dev: _DevSet,
+    checkpoint: Path | None,
+) -> _Trained:
+    """Fine-tune the base model, or take it as it is for 0 epochs; `dev` has then read with what comes of it.
+
+    checkpoint: what to resume from.
+    """
+    from accelerate import PartialState
+
+    if not settings.epochs:
+        logger.info("%s is measured and stored as it is: nothing is trained in 0 epochs", base.name)
+        model = base_models.load(base, settings)
+        dev.measure(model)
+        return _Trained(model)
+    soft = labels.load(settings.labels) if settings.labels else None
+    before = _base_readings(base, settings, dev) if PartialState().is_main_process else None
+    model, by_epoch = fine_tune(settings, base, tokenizer, examples, dev.measure, labels=soft, checkpoint=checkpoint)
+    return _Trained(model, by_epoch, before)
 
 
 def _reader_settings(settings: TrainSettings, base: BaseCheckpoint) -> ReaderSettings:

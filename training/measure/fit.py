@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +18,18 @@ FLATTER, SHARPER = np.geomspace(1, 4, 17)[1:], np.geomspace(1, 0.5, 9)[1:]
 """Temperatures above and below 1, 9 % apart; finer steps are within the noise of the calibration error."""
 
 
-def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
+def fit(readings: Readings, settings: ReaderSettings, no_answer_share: float | None = None) -> ReaderSettings:
     """Return the settings with the best temperature and null probability, by log loss, and null threshold, by F1.
 
-    The temperature is fitted to the answerable questions, the others to all; they stay when none is unanswerable.
+    The temperature is fitted to the answerable questions, the others to all, or to those `with_share` leaves; they stay
+    when none is unanswerable.
     """
     answerable = [(example, reading) for example, reading in readings if example.answers]
     if answerable:
         losses = _losses(answerable, settings)
         settings = settings.model_copy(update={"temperature": round(calibration.best_temperature(losses), 4)})
     if answerable and len(answerable) < len(readings):
+        readings = with_share(readings, no_answer_share)
         forced = predict(readings, settings, allow_no_answer=False)
         threshold = calibration.best_threshold(
             np.array([p.null_score_diff for p in forced]),
@@ -38,6 +41,18 @@ def fit(readings: Readings, settings: ReaderSettings) -> ReaderSettings:
         fitted = {"null_score_diff_threshold": threshold, "null_scale": scale, "null_shift": shift}
         settings = settings.model_copy(update={name: round(value, 4) for name, value in fitted.items()})
     return settings
+
+
+def with_share(readings: Readings, share: float | None) -> Readings:
+    """Draw from the kind of question that is too many, so that this share has no answer. None: all, as they come."""
+    kinds = [[pair for pair in readings if bool(pair[0].answers) is answerable] for answerable in (False, True)]
+    if share is None or not all(kinds):
+        return readings
+    shares = share, 1 - share
+    total = min(len(kind) / part for kind, part in zip(kinds, shares, strict=True))
+    randomly = random.Random(0)  # noqa: S311  # no secret
+    drawn = [randomly.sample(kind, round(part * total)) for kind, part in zip(kinds, shares, strict=True)]
+    return drawn[0] + drawn[1]
 
 
 def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibration.Floats]:
@@ -63,11 +78,17 @@ def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibra
 
 
 def calibration_errors(
-    readings: Readings, settings: ReaderSettings, *, allow_no_answer: bool = False, fitting: bool = True
+    readings: Readings,
+    settings: ReaderSettings,
+    *,
+    allow_no_answer: bool = False,
+    no_answer_share: float | None = None,
+    fitting: bool = True,
 ) -> dict[str, Any]:
     """Return the expected calibration error "before" and "after" fitting, and the "bins" of "after".
 
-    It is that on the answerable questions; with `allow_no_answer` on all, or {} unless there are both kinds. "after"
+    It is that on the answerable questions; with `allow_no_answer` on all, or those that `with_share` leaves, or {}
+    unless there are both kinds. "after"
     evaluates each half under the settings fitted to the other half, so that no question is evaluated under settings
     that were fitted to it. Questions on the same context are in the same half. Without `fitting` "after" is "before".
     """
@@ -75,7 +96,7 @@ def calibration_errors(
     if not answerable or (allow_no_answer and len(answerable) == len(readings)):
         return {}
     halves: tuple[Readings, Readings] = ([], [])
-    for example, reading in readings if allow_no_answer else answerable:
+    for example, reading in with_share(readings, no_answer_share) if allow_no_answer else answerable:
         digest = hashlib.sha256(example.context.encode("utf-8", "surrogatepass")).digest()
         halves[digest[0] % 2].append((example, reading))
     fitted = [fit(half, settings) if fitting else settings for half in halves]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.readings import SETTINGS, reading
 from training.measure.evaluate import predict
-from training.measure.fit import calibration_errors, fit
+from training.measure.fit import calibration_errors, fit, with_share
 
 
 def readings(scale, count=80):
@@ -50,6 +50,17 @@ def test_the_probability_of_no_answer_is_that_of_the_questions():
     assert errors["before"] == pytest.approx(0.25, abs=0.01)
     assert errors["after"] < 0.1
     assert calibration_errors(readings(1.0), SETTINGS, allow_no_answer=True) == {}
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_the_probability_of_no_answer_is_that_of_the_share_that_is_expected(share):
+    some = [reading(i, odds=1e6, gold="" if i % 4 == 0 else "aa", null=-10.0) for i in range(400)]
+    assert sum(not example.answers for example, _ in with_share(some, share)) / len(with_share(some, share)) == share
+    answer, *_ = predict(some, fit(some, SETTINGS, share), allow_no_answer=True)
+    assert answer.answer.confidence == pytest.approx(max(share, 1 - share), abs=0.02)
+    errors = calibration_errors(some, SETTINGS, allow_no_answer=True, no_answer_share=share)
+    assert errors["before"] == pytest.approx(share, abs=0.01)
+    assert errors["after"] < 0.1
 
 
 def test_without_unanswerable_questions_the_threshold_stays():
