@@ -152,6 +152,10 @@ tests/node/node_modules/.installed: tests/node/package-lock.json
 page-test: .venv/.dev tests/node/node_modules/.installed ## ask on the page in a real Chromium, audit it, and check the types; with chromium, chromedriver and npm
 	$(BIN)/python -m pytest -m page tests/page tests/clients
 
+.PHONY: picture
+picture: .venv/.dev ## make the picture of README.md anew, docs/images/ask.png; with chromium and chromedriver
+	$(BIN)/python -m tests.page.picture
+
 .PHONY: types
 types: .venv/.train tests/node/node_modules/.installed ## make TypeScript's types of the API anew, docs/clients/api.d.ts; with npm
 	mkdir -p build && $(BIN)/python -m bento_service openapi --output build/openapi.json

@@ -35,7 +35,7 @@ FIRST = {
     "types": (Outcome(files=["docs/clients/api.d.ts"]), {}),
 }
 """What comes of each target. The tests themselves, and those of the image, are run by .ci/run."""
-ELSEWHERE = {"audit", "contract", "lock", "release-check", "serve", "test-pythons", "walk"}
+ELSEWHERE = {"audit", "contract", "lock", "picture", "release-check", "serve", "test-pythons", "walk"}
 """See commands.yaml; the tests of other Pythons and the walk need no more than `make test` does."""
 TARGETS = sorted({c.split()[1] for c in pages.commands() if c.startswith("make ")} - ELSEWHERE)
 

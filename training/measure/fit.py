@@ -26,7 +26,9 @@ def fit(readings: Readings, settings: ReaderSettings, no_answer_share: float | N
     """
     answerable = [(example, reading) for example, reading in readings if example.answers]
     if answerable:
-        losses = _losses(answerable, settings)
+        # Where one person answered, what is right in other words or to another extent counts as wrong.
+        several = [pair for pair in answerable if len(pair[0].answers) > 1]
+        losses = _losses(several or answerable, settings)
         settings = settings.model_copy(update={"temperature": round(calibration.best_temperature(losses), 4)})
     if answerable and len(answerable) < len(readings):
         readings = with_share(readings, no_answer_share)

@@ -1,5 +1,7 @@
 """Hand-made logits whose true chances are known, so that the settings which make them true are known too."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.readings import SETTINGS, reading
@@ -23,6 +25,18 @@ def test_the_temperature_undoes_what_makes_scores_too_great_or_too_small(scale):
     )
     assert true == pytest.approx(0.75, abs=0.001)
     assert abs(confidence - true) <= 0.7 * abs(unfitted - true)
+
+
+def test_the_temperature_is_that_of_the_questions_which_several_people_answered():
+    def answered_by(people, count, scale):
+        return [
+            (replace(example, id=f"{people} {example.id}", answers=example.answers * people), reading)
+            for example, reading in readings(scale, count)
+        ]
+
+    mixed = answered_by(1, 160, scale=1.0) + answered_by(2, 160, scale=2.0)
+    assert fit(mixed, SETTINGS).temperature == fit(answered_by(2, 160, scale=2.0), SETTINGS).temperature > 1
+    assert fit(answered_by(1, 160, scale=1.0), SETTINGS).temperature == 1
 
 
 def test_the_calibration_error_after_fitting_is_that_of_unseen_questions():
