@@ -89,7 +89,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         dev.readings,
         constructed=constructed,
         base=trained.before,
-        no_answer_share=settings.no_answer_share,
+        no_answer_share=pretrained.no_answer_share() if as_shipped else settings.no_answer_share,
         fitting=not as_shipped,
     )
     if as_shipped:

@@ -54,6 +54,12 @@ def calibration() -> dict[str, float]:
     return content
 
 
+def no_answer_share() -> float | None:
+    """Return the share of questions without an answer that the shipped "no answer" was fitted for; None: of its run."""
+    share: float | None = provenance()["settings"].get("no_answer_share")
+    return share
+
+
 def ship(runs: list[tuple[Path, Path]], base: BaseCheckpoint, folder: Path = FOLDER) -> int:
     """Write the tensors in which the runs' mean differs from `base`, in half precision; return the bytes written.
 
