@@ -28,13 +28,15 @@ def objects(settings: Settings) -> list[Any]:
 
 
 def _monitor(settings: Settings) -> dict[str, Any]:
+    # The operator adds a label `endpoint`, the port's name, where BentoML's series have the path.
+    endpoint = {"port": PORT_NAME, "path": "/metrics", "interval": "30s", "honorLabels": True}
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
         "metadata": metadata(MONITOR, settings.serving_namespace, SERVING).to_dict(),
         "spec": {
             "selector": {"matchLabels": labels(SERVING)},
-            "endpoints": [{"port": PORT_NAME, "path": "/metrics", "interval": "30s"}],
+            "endpoints": [endpoint],
         },
     }
 

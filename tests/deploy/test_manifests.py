@@ -362,7 +362,9 @@ def test_monitoring_asks_the_service_and_shows_its_metrics():
         manifest for manifest in of_kind("Service", "everything else") if manifest["spec"].get("type") == "NodePort"
     )
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["port"] == service["spec"]["ports"][0]["name"]
+    assert endpoint["honorLabels"]  # else the operator's label `endpoint` takes the place of BentoML's
     board = json.loads(dashboard["data"]["extractive-qa.json"])
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]) == 12
     places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]}
