@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-import sys
+import secrets
 import time
-import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "X-Request-ID"
@@ -20,6 +18,8 @@ SILENT = ("/health", "/healthz", "/livez", "/readyz", "/metrics")
 _FIGURES = ("route", "status", "ms", "waited_ms", "read_ms", "windows", "model")
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _NOTED = "figures"
+_HEADER = REQUEST_ID.lower().encode()
+"""As ASGI has a header's name."""
 
 
 def note(scope: Scope, **figures: Any) -> None:
@@ -38,19 +38,18 @@ class RequestLog:
 
         self._app = app
         self._span = trace.get_current_span
-        self._logger = _line_logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log it when it is answered, or has failed."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, begun = _request_id(Headers(scope=scope)), time.perf_counter()
+        request_id, begun = _request_id(scope), time.perf_counter()
         note(scope, status=500)
 
         async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (REQUEST_ID.lower().encode(), request_id.encode())]
+                message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode())]
                 note(scope, status=message["status"])
                 if (span := self._span().get_span_context()).is_valid:
                     note(scope, trace_id=f"{span.trace_id:032x}")
@@ -61,7 +60,8 @@ class RequestLog:
         finally:
             if scope["path"] not in SILENT:
                 note(scope, ms=milliseconds(time.perf_counter() - begun))
-                self._logger.info(_line(request_id, scope["state"][_NOTED]))
+                with suppress(OSError):  # the answer is sent, and a full disk is no reason to fail
+                    print(_line(request_id, scope["state"][_NOTED]), flush=True)
 
 
 def milliseconds(seconds: float) -> float:
@@ -69,21 +69,11 @@ def milliseconds(seconds: float) -> float:
     return round(1000 * seconds, 2)
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get(REQUEST_ID, "")
-    return given if _SANE.fullmatch(given) else uuid.uuid4().hex
+def _request_id(scope: Scope) -> str:
+    given: str = dict(scope["headers"]).get(_HEADER, b"").decode("latin-1")
+    return given if _SANE.fullmatch(given) else secrets.token_hex(16)
 
 
 def _line(request_id: str, figures: dict[str, Any]) -> str:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return json.dumps({"time": now, "request_id": request_id} | dict.fromkeys(_FIGURES) | figures)
-
-
-def _line_logger() -> logging.Logger:
-    """Return a logger whose messages are whole lines of standard output, without BentoML's prefix."""
-    logger = logging.getLogger(__name__)
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler(sys.stdout))
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    return logger

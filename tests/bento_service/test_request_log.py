@@ -4,11 +4,12 @@ import contextlib
 import gzip
 import importlib
 import json
-import logging
 import re
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,15 +26,9 @@ MADE = re.compile(r"[0-9a-f]{32}")
 
 
 @pytest.fixture
-def lines():
-    """What is logged, parsed."""
-    logged: list[dict[str, object]] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: logged.append(json.loads(record.getMessage()))  # type: ignore[method-assign]
-    logger = logging.getLogger(request_log.__name__)
-    logger.addHandler(handler)
-    yield logged
-    logger.removeHandler(handler)
+def lines(capsys):
+    """Read what was logged since the last time, parsed."""
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 async def noting(scope, receive, send):
@@ -67,7 +62,7 @@ def anyio_backend():
 async def test_a_request_is_one_line(lines):
     response = await ask(noting, **{"X-Request-ID": "shop.7-b_2"})
     assert (response.status_code, response.headers["x-request-id"]) == (201, "shop.7-b_2")
-    (line,) = lines
+    (line,) = lines()
     assert list(line) == [
         "time",
         "request_id",
@@ -83,19 +78,27 @@ async def test_an_id_that_could_be_text_is_replaced(given, lines):
     headers = {} if given is None else {"X-Request-ID": given.encode()}
     taken = (await ask(noting, **headers)).headers["x-request-id"]
     assert MADE.fullmatch(taken)
-    assert [line["request_id"] for line in lines] == [taken]
+    assert [line["request_id"] for line in lines()] == [taken]
 
 
 async def test_a_failure_is_a_line_with_status_500(lines):
     await ask(failing)
-    assert [(line["status"], line["route"]) for line in lines] == [(500, None)]
-    assert "text" not in str(lines)
+    (line,) = lines()
+    assert (line["status"], line["route"]) == (500, None)
+    assert "text" not in str(line)
+
+
+async def test_a_full_disk_fails_no_request(monkeypatch):
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:  # closing it fails too
+        monkeypatch.setattr(sys, "stdout", full)
+        response = await ask(noting)
+    assert (response.status_code, response.text) == (201, "text")
 
 
 @pytest.mark.parametrize("path", request_log.SILENT)
 async def test_probes_have_no_line_but_an_id(path, lines):
     assert MADE.fullmatch((await ask(noting, path)).headers["x-request-id"])
-    assert not lines
+    assert not lines()
 
 
 def logged(server, request_id):
