@@ -55,11 +55,11 @@ def alerts(settings: Settings) -> list[Alert]:
 
 def _requests(settings: Settings) -> list[Alert]:
     def share(status: str) -> str:
-        some, every = (
-            f'sum(rate({_REQUESTS}{{namespace="{settings.serving_namespace}",{ANSWERS}{more}}}[5m]))'
-            for more in (f',http_response_code=~"{status}"', "")
+        of_status, total = (
+            f'sum(rate({_REQUESTS}{{namespace="{settings.serving_namespace}",{ANSWERS}{selector}}}[5m]))'
+            for selector in (f',http_response_code=~"{status}"', "")
         )
-        return f"{some} / {every} > 0.05"
+        return f"{of_status} / {total} > 0.05"
 
     buckets = f'sum by (le) (rate({_DURATION}{{namespace="{settings.serving_namespace}",{ANSWERS}}}[5m]))'
     return [
@@ -77,8 +77,8 @@ def _requests(settings: Settings) -> list[Alert]:
 
 def _drift(settings: Settings) -> Alert:
     """Return the alert on other answers and unreadable texts; texts of another length alone are no fault."""
-    here = f'namespace="{settings.serving_namespace}",feature!~".*_characters"'
-    index = f"extractive_qa_population_stability_index{{{here}}}"
+    features = f'namespace="{settings.serving_namespace}",feature!~".*_characters"'
+    index = f"extractive_qa_population_stability_index{{{features}}}"
     return Alert(
         "QnaDrift",
         "warning",
@@ -116,15 +116,17 @@ def _pods(settings: Settings) -> list[Alert]:
 
 
 def _autoscaling(settings: Settings) -> list[Alert]:
-    scaler = f'namespace="{settings.serving_namespace}",horizontalpodautoscaler="{AUTOSCALER}"'
-    blind = f'kube_horizontalpodautoscaler_status_condition{{{scaler},condition="ScalingActive",status="false"}} == 1'
-    desired, most = (
-        f"kube_horizontalpodautoscaler_{figure}{{{scaler}}}"
-        for figure in ("status_desired_replicas", "spec_max_replicas")
+    autoscaler = f'namespace="{settings.serving_namespace}",horizontalpodautoscaler="{AUTOSCALER}"'
+    inactive = (
+        f'kube_horizontalpodautoscaler_status_condition{{{autoscaler},condition="ScalingActive",status="false"}} == 1'
+    )
+    desired, maximum = (
+        f"kube_horizontalpodautoscaler_{replicas}{{{autoscaler}}}"
+        for replicas in ("status_desired_replicas", "spec_max_replicas")
     )
     return [
-        Alert("QnaAutoscalerAtMaximum", "warning", "15m", f"{desired} >= {most}", "The HPA can add no more pods."),
-        Alert("QnaAutoscalerBlind", "critical", "5m", blind, "The HPA gets no metrics and does not scale."),
+        Alert("QnaAutoscalerAtMaximum", "warning", "15m", f"{desired} >= {maximum}", "The HPA can add no more pods."),
+        Alert("QnaAutoscalerBlind", "critical", "5m", inactive, "The HPA gets no metrics and does not scale."),
     ]
 
 

@@ -69,7 +69,7 @@ def faster(rules: dict[str, Any]) -> dict[str, Any]:
 
 
 def _faster(rule: dict[str, Any]) -> dict[str, Any]:
-    expression = _RANGE.sub(lambda found: f"[{_shorter(*found.groups())}]", rule["expr"])
+    expression = _RANGE.sub(lambda match: f"[{_shorter(*match.groups())}]", rule["expr"])
     return {**rule, "expr": expression, "for": _shorter(rule["for"][:-1], rule["for"][-1])}
 
 
