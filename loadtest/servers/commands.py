@@ -1,4 +1,4 @@
-"""The commands `compare`, `curve` and `fairness`."""
+"""The commands `compare`, `versions`, `curve` and `fairness`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.commands import Handler, add_command, load_questions, write_json
-from loadtest.servers import charts, compare, curve, fairness
+from loadtest.servers import charts, compare, curve, fairness, versions
 from loadtest.servers.server import MODEL, service
 
 
 def add_all(subparsers: Any) -> None:
     """Add the commands that measure servers on this machine."""
     _add_compare(subparsers)
+    _add_versions(subparsers)
     _add_curve(subparsers)
     _add_fairness(subparsers)
 
@@ -79,6 +80,38 @@ def _add_compare(subparsers: Any) -> None:
     )
 
 
+def _add_versions(subparsers: Any) -> None:
+    parser = _add(
+        subparsers,
+        "versions",
+        _versions,
+        summary="Compare the service with that of another checkout.",
+        description=(
+            "Starts the service of this checkout and that of another one on this machine, both with the stored model.\n"
+            "It measures them in turn, on the same questions, and prints what CPU time an answer takes of each."
+        ),
+        example="versions ../before --rounds 20",
+    )
+    parser.add_argument("checkout", type=Path, help="Compare with the service in this folder.")
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        default=8,
+        metavar="COUNT",
+        help="Send this many requests at once (default: %(default)s).",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=5, help="Let a turn last this many seconds (default: %(default)s)."
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=20,
+        metavar="COUNT",
+        help="Give each of both this many turns, at least 2 (default: %(default)s).",
+    )
+
+
 def _add_curve(subparsers: Any) -> None:
     _add(
         subparsers,
@@ -134,6 +167,24 @@ def _compare(options: argparse.Namespace) -> None:
     write_json(options.output / "compare.json", report)
     charts.comparison(report, options.output / "compare.png")
     print(compare.table(report))
+
+
+def _versions(options: argparse.Namespace) -> None:
+    questions = load_questions(options)
+    with (
+        service(questions[0], options.output, MODEL) as ours,
+        service(questions[0], options.output, MODEL, checkout=options.checkout, name=versions.OTHER) as other,
+    ):
+        report = versions.compare(
+            ours,
+            other,
+            questions,
+            concurrency=options.concurrency,
+            seconds=options.seconds,
+            rounds=options.rounds,
+        )
+    write_json(options.output / "versions.json", report)
+    print(versions.table(report))
 
 
 def _curve(options: argparse.Namespace) -> None:

@@ -69,12 +69,14 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def service(question: Question, folder: Path, tag: str) -> AbstractContextManager[Server]:
-    """Run this repository's service with the stored model `tag`; its log goes to `folder`."""
+def service(
+    question: Question, folder: Path, tag: str, *, checkout: Path = ROOT, name: str = SERVICE
+) -> AbstractContextManager[Server]:
+    """Run the service of a checkout of this repository with the stored model `tag`; its log goes to `folder`."""
     port = processes.free_port()
     command = [sys.executable, "-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", str(port)]
     env = {"QNA_MODEL": tag, "BENTOML_DO_NOT_TRACK": "True"}
-    return running(SERVICE, command, port, question.body, cwd=ROOT, env=env, log=folder / "service.log")
+    return running(name, command, port, question.body, cwd=checkout, env=env, log=folder / f"{name}.log")
 
 
 def baseline(question: Question, folder: Path, python: Path, checkpoint: str) -> AbstractContextManager[Server]:
