@@ -30,7 +30,7 @@ _EXAMPLES = {
     "import": "deepset/roberta-base-squad2 --min-f1 '*=20'",
     "check": "mine.json",
     "evaluate": "--data mine.json sample:dev --diagram runs/reliability.png",
-    "drift": "--data mine.json --shuffled",
+    "drift": "--data mine.json --shuffled sample:dev",
     "label": "teacher:latest --data mine.json --output runs/labels.jsonl",
     "promote": "extractive-qa:latest",
     "prune": "--keep 5",
@@ -146,8 +146,9 @@ def _add_drift(subparsers: Subparsers) -> None:
     drift.add_argument("--data", nargs="+", required=True, help="sources, each compared by itself, as for train")
     drift.add_argument("--max-examples", type=_count, metavar="N", help="compare N of each source, drawn at random")
     drift.add_argument(
-        "--shuffled", action="store_true", help="compare each with the words of its contexts shuffled too"
+        "--shuffled", nargs="+", default=[], metavar="SOURCE", help="compare these too, words of the contexts shuffled"
     )
+    drift.add_argument("--diagram", type=Path, metavar="PNG", help="draw how far each is")
 
 
 def _add_label(subparsers: Subparsers) -> None:

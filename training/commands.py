@@ -107,17 +107,23 @@ def measure_drift(options: argparse.Namespace) -> None:
     if stored.reference is None:
         raise StoreError(f"model {tag} does not hold what its dev questions were like; train or import it again")
     reader = stored.reader()
-    report = {}
-    for source in options.data:
-        examples = data.draw(data.load([source]), options.max_examples, seed=0)
-        variants = {source: examples}
-        if options.shuffled:
-            variants[f"{source}, words shuffled"] = [reference.shuffled(example) for example in examples]
-        for name, variant in variants.items():
-            readings = read(reader, variant, progress=True)
-            report[name] = reference.compare(stored.reference, readings, reader.settings)
+    drawn = {
+        source: data.draw(data.load([source]), options.max_examples, seed=0)
+        for source in (*options.data, *options.shuffled)
+    }
+    compared = {source: drawn[source] for source in options.data}
+    for source in options.shuffled:
+        compared[f"{source}, words shuffled"] = [reference.shuffled(example) for example in drawn[source]]
+    report = {
+        name: reference.compare(stored.reference, read(reader, examples, progress=True), reader.settings)
+        for name, examples in compared.items()
+    }
     print(reference.table(report), file=sys.stderr)
     print(json.dumps({"model": tag, "population_stability_index": report}, indent=2))
+    if options.diagram is not None:
+        from training.measure import diagram
+
+        diagram.draw_drift(report, options.diagram, title=tag)
 
 
 def _reader(tag: str, stored: Artifact, *, full_precision: bool) -> Reader:

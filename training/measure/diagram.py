@@ -1,11 +1,20 @@
-"""The reliability diagram: confidence against the share of answers that is right, as a PNG."""
+"""Diagrams (PNG): how true the confidence is, and how far questions are from those that a model was measured on."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bento_service import drift
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MUCH = 0.25
+"""The population stability index above which the alert QnaDrift fires."""
+LEAST_INDEX = 0.01
+"""Where the axis begins: what is less is drawn as this."""
 
 
 def draw(confidence: dict[str, Any], path: Path, *, title: str) -> None:
@@ -24,6 +33,34 @@ def draw(confidence: dict[str, Any], path: Path, *, title: str) -> None:
     reliability.legend(loc="upper left")
     counts.bar([b["confidence"] for b in bins], [b["total"] for b in bins], width=0.05, color="tab:blue")
     counts.set(xlabel="confidence", ylabel="answers")
+    _save(figure, path)
+
+
+def draw_drift(report: dict[str, dict[str, float]], path: Path, *, title: str) -> None:
+    """Draw a bar for each source and feature of `reference.compare`, but lengths, of which no alert is made.
+
+    Raises TrainingError when `path` cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    features = [name for name in drift.FEATURES if name not in (drift.QUESTION_CHARACTERS, drift.CONTEXT_CHARACTERS)]
+    height = 0.8 / len(features)
+    figure = Figure(figsize=(8, 1.2 + 0.9 * len(report)), layout="constrained")
+    panel = figure.subplots()
+    for place, feature in enumerate(features):
+        indices = [max(LEAST_INDEX, values.get(feature, 0.0)) for values in report.values()]
+        panel.barh([row + place * height for row in range(len(report))], indices, height, label=feature)
+    panel.axvline(MUCH, color="0.3", linestyle="--", label=f"much: {MUCH}")
+    panel.set(xscale="log", xlim=(LEAST_INDEX, None), xlabel="population stability index")
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.set_yticks([row + 0.4 - height / 2 for row in range(len(report))], [Path(name).name for name in report])
+    panel.invert_yaxis()
+    panel.set_title(title, fontsize=10)
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(path, format="png", dpi=120)
     except OSError as error:

@@ -57,6 +57,6 @@ def shuffled(example: Example) -> Example:
 
 
 def table(report: dict[str, dict[str, float]]) -> str:
-    """Return indices by source as text: a line for each source, a column for each feature."""
+    """Return indices by source as Markdown: a row for each source, a column for each feature."""
     rows = [(source, *(indices.get(name, "") for name in drift.FEATURES)) for source, indices in report.items()]
-    return tabulate(rows, ("", *drift.FEATURES), tablefmt="plain", floatfmt=".2f")
+    return tabulate(rows, ("questions", *drift.FEATURES), tablefmt="github", floatfmt=".2f")
