@@ -19,7 +19,7 @@ from starlette.responses import Response
 from bento_service import request_log
 from bento_service.request_log import RequestLog, note
 from bento_service.schema import EXAMPLE_REQUEST
-from tests.servers import serve
+from tests.servers import ROOT, serve
 
 WAIT_S = 30
 MADE = re.compile(r"[0-9a-f]{32}")
@@ -187,7 +187,7 @@ services:
 
 
 def test_traces_are_exported_when_they_are_configured(tiny_store, tmp_path):
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="docs/metrics.md says how to install it")
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="`make test` installs it")
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     with collecting() as (port, collected):
         (tmp_path / "bentoml.yaml").write_text(TRACING.format(port=port))
@@ -204,3 +204,10 @@ def test_traces_are_exported_when_they_are_configured(tiny_store, tmp_path):
     assert {service for service, _ in spans} == {"extractive-qa"}
     assert any(span.name.startswith("POST") for _, span in spans)
     assert "France" not in str(spans)
+
+
+def test_the_page_names_the_exporter_that_goes_with_the_locked_sdk():
+    (version,) = re.findall(r"^opentelemetry-sdk==(\S+)", (ROOT / "requirements/serve.txt").read_text(), re.MULTILINE)
+    exporter = f"opentelemetry-exporter-otlp-proto-http=={version}"
+    assert f'echo "{exporter}" >> requirements/serve.in' in (ROOT / "docs/metrics.md").read_text()
+    assert f"{exporter} " in (ROOT / "requirements/test.in").read_text()
