@@ -240,11 +240,12 @@ class Reader:
     def prepare(self, queries: Sequence[Query]) -> Prepared:
         """Tokenise each text once and lay windows over the contexts. Raises QuestionTooLong or UnusableWindow."""
         texts = list(dict.fromkeys(chain.from_iterable((query.question, *query.contexts) for query in queries)))
-        tokens = dict(zip(texts, self._tokenizer.encode(texts), strict=True))
+        aligned = [query.align_to == "pretokens" for query in queries]
+        tokens = dict(zip(texts, self._tokenizer.encode(texts, words=any(aligned)), strict=True))
         windows_of = [self._windows(query, tokens) for query in queries]
         pretokens_of = [
-            [self._tokenizer.words(context) for context in query.contexts] if query.align_to == "pretokens" else None
-            for query in queries
+            [tokens[context].words for context in query.contexts] if aligns else None
+            for query, aligns in zip(queries, aligned, strict=True)
         ]
         missing = {text: self._tokenizer.unknown(tokens[text]) for text in texts}
         unknown = {text: ranges for text, ranges in missing.items() if ranges is not None}

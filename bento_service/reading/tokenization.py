@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -33,37 +34,47 @@ class TextTokenizer:
         """Load a `tokenizer.json`."""
         return cls(Tokenizer.from_file(str(path)))
 
-    def encode(self, texts: Sequence[str]) -> list[Tokens]:
+    def encode(self, texts: Sequence[str], *, words: bool = False) -> list[Tokens]:
         """Tokenise texts without special tokens, on as many cores as the tokenizer's own thread pool has.
 
+        words: also find the tokenizer's words.
         Control characters separate words; the tokenizer itself would delete them and join their neighbours.
         Python's other threads run meanwhile; they would not with the Rust tokenizer's call for a single text.
         """
-        encodings = self._tokenizer.encode_batch([separate_words(text) for text in texts], add_special_tokens=False)
-        return [_tokens(encoding) for encoding in encodings]
+        separated = [separate_words(text) for text in texts]
+        encodings = self._tokenizer.encode_batch(separated, add_special_tokens=False)
+        tokens = [_tokens(encoding) for encoding in encodings]
+        if not words:
+            return tokens
+        rows = zip(separated, encodings, tokens, strict=True)
+        return [replace(own, words=_words(text, encoding)) for text, encoding, own in rows]
 
     def unknown(self, tokens: Tokens) -> NDArray[np.int64] | None:
         """Return where tokens stand for what the vocabulary lacks, shape (n, 2), code points; None if nowhere."""
         missing = tokens.ids == self._unknown_id
         return tokens.offsets[missing] if missing.any() else None
 
-    def words(self, text: str) -> NDArray[np.int64]:
-        """Return where the tokenizer's words stand, shape (n, 2): half-open ranges of code points, in order.
-
-        What a word is, the tokenizer's own pre-tokenizer says; it may have none, and then there is none.
-        """
-        (encoding,) = self._tokenizer.encode_batch([separate_words(text)], add_special_tokens=False)
-        ranges: dict[int, list[int]] = {}
-        for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
-            if word is not None:
-                known = ranges.setdefault(word, [start, end])
-                known[:] = min(known[0], start), max(known[1], end)
-        return np.array(list(ranges.values()), dtype=np.int64).reshape(-1, 2)
-
 
 def _tokens(encoding: Encoding) -> Tokens:
     offsets = np.fromiter(chain.from_iterable(encoding.offsets), dtype=np.int64)
     return Tokens(np.array(encoding.ids, dtype=np.int64), offsets.reshape(-1, 2))
+
+
+def _words(text: str, encoding: Encoding) -> NDArray[np.int64]:
+    """Return where the words of the tokenizer's own pre-tokenizer stand in a text; it may have none.
+
+    A word takes in the space before it when that is a token of its own, even one whose offsets are trimmed to nothing:
+    an answer that ends with this token ends in this word.
+    """
+    ranges: dict[int, list[int]] = {}
+    for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
+        if word is None:
+            continue
+        if word not in ranges and start == end and text[max(start - 1, 0) : start].isspace():
+            start -= 1
+        known = ranges.setdefault(word, [start, end])
+        known[:] = min(known[0], start), max(known[1], end)
+    return np.array(list(ranges.values()), dtype=np.int64).reshape(-1, 2)
 
 
 def _unknown_id(tokenizer: Tokenizer) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from bento_service.errors import QuestionTooLong
 class Tokens:
     """One tokenised text without special tokens.
 
-    ids: shape (n,), vocabulary ids. offsets: shape (n, 2), half-open ranges of code points into the text.
+    ids: shape (n,), vocabulary ids. offsets: shape (n, 2), half-open ranges of code points into the text. words: where
+    the tokenizer's words stand, shape (m, 2), likewise and in order; empty unless they were asked for.
     """
 
     ids: NDArray[np.int64]
     offsets: NDArray[np.int64]
+    words: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -54,6 +54,10 @@ def separate_words(text: str) -> str:
     return _SEPARATOR.sub(" ", _ESCAPE.sub(lambda escape: " " * len(escape[0]), text))
 
 
+def _separates(character: str) -> bool:
+    return character.isspace() or _SEPARATOR.match(character) is not None
+
+
 def is_spaceless(character: str) -> bool:
     """Return whether the character's script sets no white space between words."""
     return _SPACELESS.match(character) is not None
@@ -82,10 +86,10 @@ def _cut_word(context: str, position: int) -> tuple[int, int]:
 
 
 def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:
-    """Move a span's edges so that it cuts no visible character: off spaces, around marks and joined emoji."""
-    while start < end and context[start].isspace():
+    """Move a span's edges so that it cuts no visible character: off what separates words, around marks and emoji."""
+    while start < end and _separates(context[start]):
         start += 1
-    while end > start and context[end - 1].isspace():
+    while end > start and _separates(context[end - 1]):
         end -= 1
     if start == end:
         return start, end

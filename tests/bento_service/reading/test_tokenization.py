@@ -1,8 +1,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from bento_service.reading.tokenization import TextTokenizer
+from bento_service.reading.tokenization import TextTokenizer, out_of
 
 WAIT_S = 60
 
@@ -44,8 +45,20 @@ def test_many_threads_tokenise_as_one_does(tokenizer):
 
 def test_words_are_those_of_the_tokenizer(tokenizer):
     # "unfathomable" is several tokens of one word; a comma is a word by itself.
-    assert tokenizer.words("An unfathomable sea,").tolist() == [[0, 2], [3, 15], [16, 19], [19, 20]]
-    assert tokenizer.words("\ufffd").shape == (0, 2)
+    words, none = (tokens.words for tokens in tokenizer.encode(["An unfathomable sea,", "\ufffd"], words=True))
+    assert words.tolist() == [[0, 2], [3, 15], [16, 19], [19, 20]]
+    assert none.shape == (0, 2)
+
+
+def test_a_word_takes_in_the_space_before_it_that_is_a_token_of_its_own():
+    pieces = Tokenizer(models.BPE({"[UNK]": 0, "a": 1, "b": 2, "Ġ": 3}, []))
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    pieces.post_processor = processors.RobertaProcessing(("a", 1), ("b", 2), trim_offsets=True, add_prefix_space=False)
+    (tokens,) = TextTokenizer(pieces).encode(["a bb"], words=True)
+    assert tokens.offsets.tolist() == [[0, 1], [2, 2], [2, 3], [3, 4]]
+    assert tokens.words.tolist() == [[0, 1], [1, 4]]
+    # An answer "a " ends in the second word, an answer "a" does not.
+    assert (out_of(tokens.words, 0, 2), out_of(tokens.words, 0, 1)) == ((0, 4), (0, 1))
 
 
 def test_control_characters_separate_words_and_keep_offsets(tokenizer):

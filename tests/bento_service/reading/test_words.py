@@ -34,6 +34,10 @@ def test_a_start_inside_a_visible_character_moves_to_its_first_code_point(contex
     assert whole_characters(context, *span) == expected
 
 
+def test_edges_move_off_what_separates_words():
+    assert whole_characters("a\u200b Lind\x00\u00a0b", 1, 9) == (3, 7)
+
+
 @pytest.mark.parametrize(
     ("text", "cut", "word"),
     [
