@@ -34,7 +34,8 @@ class TellingPipeline(QuestionAnsweringPipeline):
     def window(self, output, count, max_answer_len, align_to_words=True):
         """Return how many tokens of the context a window has, its null score, and its spans.
 
-        A span is [first token, start, end, log of its score in the window's softmax, sum of its logits].
+        A span is [first token, start, end, start of its tokens, end of its tokens, log of its score in the window's
+        softmax, sum of its logits]: characters, the first two as they are answered.
         """
         encoding = output["encoding"]
         inside = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
@@ -43,9 +44,10 @@ class TellingPipeline(QuestionAnsweringPipeline):
         spans = []
         for first, last, score in zip(*select_starts_ends(*choice)[:3], strict=True):
             if score > 0 and min(first, last) >= inside[0]:
-                characters = self.get_indices(encoding, first, last, 1, align_to_words)
+                answered = self.get_indices(encoding, first, last, 1, align_to_words)
+                own = self.get_indices(encoding, first, last, 1, False)
                 logits = float(start[0, first] + end[0, last])
-                spans.append([int(first) - inside[0], *map(int, characters), float(np.log(score)), logits])
+                spans.append([int(first) - inside[0], *map(int, (*answered, *own)), float(np.log(score)), logits])
         return {"tokens": len(inside), "null": float(start[0, 0] + end[0, 0]), "spans": spans}
 
 

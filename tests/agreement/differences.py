@@ -36,11 +36,12 @@ Place = tuple[int, int]
 class Span:
     """A span that the pipeline chose from.
 
-    words: its place in the context, of whole words unless told. in_window: log of its score in its window's softmax.
-    logits: their sum. owned: counted by us in this window.
+    words: its place in the context, of whole words unless told. tokens: the place of its tokens alone. in_window: log
+    of its score in its window's softmax. logits: their sum. owned: counted by us in this window.
     """
 
     words: Place
+    tokens: Place
     in_window: float
     logits: float
     owned: bool
@@ -65,7 +66,7 @@ def explain(asked: Asked, ours: list[dict[str, Any]], theirs: dict[str, Any]) ->
     nothing, nothing_there = (rows[0]["answer"] == "" for rows in (ours, theirs["answers"]))
     if not spans or (nothing and nothing_there):
         return SAME if nothing == nothing_there else CHARACTERS
-    if nothing and not any(_shows(asked.context, span.words) for span in spans):
+    if nothing and not any(_shows(asked.context, span.tokens) for span in spans):
         return CHARACTERS  # nothing of the context can be an answer
     if nothing != nothing_there and (asked.handle_impossible_answer or nothing_there):
         by_rule = _by_threshold(nothing, spans, theirs["windows"], asked)
@@ -75,6 +76,8 @@ def explain(asked: Asked, ours: list[dict[str, Any]], theirs: dict[str, Any]) ->
         return SAME
     if place == whole_characters(asked.context, *expected) or not _shows(asked.context, expected):
         return CHARACTERS
+    if spans[0].words == expected and not _shows(asked.context, spans[0].tokens):
+        return CHARACTERS  # the letters are those of the word alone
     return _kind(place, spans, asked, several=len(theirs["windows"]) > 1)
 
 
@@ -86,8 +89,11 @@ def _by_threshold(nothing: bool, spans: list[Span], windows: list[dict[str, Any]
 
 def _kind(place: Place, spans: list[Span], asked: Asked, *, several: bool) -> str | None:
     """Say why our best answer is not the pipeline's: it must be the best by our rules."""
-    shown = [(whole_characters(asked.context, *span.words), span.logits) for span in spans if span.owned]
-    shown = [(own, logits) for own, logits in shown if _shows(asked.context, own)]
+    shown = [
+        (whole_characters(asked.context, *span.words), span.logits)
+        for span in spans
+        if span.owned and _shows(asked.context, span.tokens)
+    ]
     best, top = shown[0]
     own_logits = max((logits for own, logits in shown if own == place), default=-math.inf)
     if own_logits > top - NOISE:
@@ -101,9 +107,8 @@ def _kind(place: Place, spans: list[Span], asked: Asked, *, several: bool) -> st
     return None
 
 
-def _shows(context: str, words: Place) -> bool:
-    start, end = whole_characters(context, *words)
-    return any(map(str.isalnum, context[start:end]))
+def _shows(context: str, place: Place) -> bool:
+    return any(map(str.isalnum, context[slice(*place)]))
 
 
 def _spans(asked: Asked, windows: list[dict[str, Any]]) -> Iterator[Span]:
@@ -114,8 +119,8 @@ def _spans(asked: Asked, windows: list[dict[str, Any]]) -> Iterator[Span]:
         laid.append(Window(offsets, offsets, offsets, first, 0))
         first += window["tokens"] - asked.doc_stride
     for window, (first, last) in zip(windows, owned_starts(laid, MAX_ANSWER_LEN), strict=True):
-        for token, start, end, in_window, logits in window["spans"]:
-            yield Span((start, end), in_window, logits, first <= token < last)
+        for token, start, end, own_start, own_end, in_window, logits in window["spans"]:
+            yield Span((start, end), (own_start, own_end), in_window, logits, first <= token < last)
 
 
 def _place(row: dict[str, Any]) -> Place:

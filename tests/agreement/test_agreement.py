@@ -99,7 +99,7 @@ def imported(tmp_path_factory) -> tuple[Path, str, Path]:
     """The checkpoint of the stored model, and where it was imported to in full precision: the store and its tag."""
     home = tmp_path_factory.mktemp("imported")
     checkpoint = store.checkpoint_of(store.find("extractive-qa:latest")[0])
-    done = training_command("import", str(checkpoint), "--precision", "float32", home=home)
+    done = training_command("import", str(checkpoint), "--precision", "float32", home=home, timeout=1200)
     return checkpoint, done.stdout.strip(), home
 
 
