@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 SERVED_RATIO = "F1 as served over F1 in full precision"
 """The figure of the check on the served precision."""
-MORE = "measure on more questions (--dev-data, or a greater --dev-fraction)"
+MORE = "measure on more questions (--dev-data, or a greater --dev-fraction; import: --data)"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,10 @@ def _floor(source: str, figures: dict[str, float], floor: float) -> Check:
     # The F1 of a question is 0 to 1: where its mean is `share`, its variance is at most share * (1 - share).
     chance = 100 * CHANCE * math.sqrt(max(0.0, share * (1 - share)) / questions)
     lower = shlex.quote(f"{source}={math.floor(figures['f1'])}")
-    remedy = f"train on more questions or for more --epochs, or ask for less: --min-f1 {lower}"
+    remedy = (
+        "train on more questions or for more --epochs (import: measure on questions of the kind that it was taught, "
+    )
+    remedy += f"--data), or ask for less: --min-f1 {lower}"
     return Check(f"F1 on {source}", figures["f1"], floor, chance=chance, questions=questions, remedy=remedy)
 
 
