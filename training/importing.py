@@ -67,10 +67,11 @@ def run(
         if if_changed and (tag := candidate.unchanged_model(model_name, origin)) is not None:
             return tag
         _report_memory(checkpoint)
-        importing = Import(checkpoint, settings, folder, examples, gate_settings, model_name, origin)
-        importing.choose(precision)
+        # First, as the exporter keeps the network that it exported in memory.
         (folder / "checkpoint").mkdir()
         candidate.write_checkpoint(checkpoint.load(), checkpoint.tokenizer.parent, folder / "checkpoint")
+        importing = Import(checkpoint, settings, folder, examples, gate_settings, model_name, origin)
+        importing.choose(precision)
         return store.save(model_name, importing.served, folder / "checkpoint")
 
 

@@ -17,6 +17,7 @@ from training import data
 from training.export import longformer, quantization
 from training.export.attention import ATTENTION
 from training.export.integers import quantize
+from training.export.memory import release
 from training.export.narrowing import narrow
 from training.export.sharing import share
 from training.network.base import positions_of
@@ -53,7 +54,10 @@ def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> 
     """
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full.onnx"
-        full_precision(quantization.prepare(model, rows), full, beside=True)
+        prepared = quantization.prepare(model, rows)
+        full_precision(prepared, full, beside=True)
+        quantization.discard(prepared)
+        release()
         quantize(full, path)
 
 
@@ -72,31 +76,12 @@ def full_precision(model: PreTrainedModel, path: Path, *, beside: bool = False) 
     so does one whose tokens do not attend to all others. beside: leave the weights in a file beside the graph, which
     takes no memory.
     """
-
-    class Logits(torch.nn.Module):
-        """The network with tensors as input and output; token types are dropped for models without them."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            copied: Any = share(model)
-            if copied.config.model_type == longformer.MODEL_TYPE:
-                copied = longformer.WrittenOut(copied)
-            elif attention_is_free(model):
-                copied.set_attn_implementation(ATTENTION)
-            self.model = copied
-            self.typed = getattr(model.config, "type_vocab_size", 0) > 1
-
-        def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            types = {"token_type_ids": token_type_ids} if self.typed else {}
-            output = self.model(input_ids=input_ids, **types)
-            return output.start_logits, output.end_logits
-
     config: Any = model.config
     free = {1: torch.export.Dim("sequence", min=2, max=positions_of(config.to_dict()))}
     ids = torch.ones(1, 16, dtype=torch.int64)
     with _quiet():
         torch.onnx.export(
-            Logits().eval(),
+            _Logits(model).eval(),
             (ids, torch.zeros_like(ids)),
             path,
             input_names=features.INPUTS,
@@ -107,7 +92,27 @@ def full_precision(model: PreTrainedModel, path: Path, *, beside: bool = False) 
             verbose=False,
             dynamo=True,
         )
+    release()
     _forget_source(path)
+
+
+class _Logits(torch.nn.Module):
+    """A copy of a network with tensors as input and output; token types are dropped for models without them."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        copied: Any = share(model)
+        if copied.config.model_type == longformer.MODEL_TYPE:
+            copied = longformer.WrittenOut(copied)
+        elif attention_is_free(model):
+            copied.set_attn_implementation(ATTENTION)
+        self.model = copied
+        self.typed = getattr(model.config, "type_vocab_size", 0) > 1
+
+    def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        types = {"token_type_ids": token_type_ids} if self.typed else {}
+        output = self.model(input_ids=input_ids, **types)
+        return output.start_logits, output.end_logits
 
 
 def _forget_source(path: Path) -> None:

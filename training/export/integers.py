@@ -33,10 +33,11 @@ def quantize(full: Path, path: Path) -> None:
             nodes.append(node)
     used = {name for node in nodes for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    kept += [tensor for tensors in products.weights.values() for tensor in tensors]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
     graph.initializer.extend(kept)
+    for name in list(products.weights):
+        graph.initializer.extend(products.weights.pop(name))  # a copy; what is copied goes at once
     onnx.load_external_data_for_model(model, str(full.parent))
     onnx.save(model, path)
 

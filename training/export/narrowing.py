@@ -19,6 +19,7 @@ import torch
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from training.export.attention import attend
+from training.export.memory import release
 from training.export.sharing import share
 from training.prepare import features
 
@@ -60,6 +61,7 @@ def narrow(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> PreTrained
         if len(rows) < 2 or not _is_bert(network, rows[0]):
             return cast("PreTrainedModel", network)
         probes = _fit_probes(network, rows)
+    release()
     return cast("PreTrainedModel", NarrowingModel(network, probes) if probes else network)
 
 

@@ -9,6 +9,7 @@ word embeddings are stored as int8, with a scale for each word.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,11 +18,12 @@ import torch
 from torch.nn import functional
 
 from bento_service.reading.engines import TorchEngine
+from training.export.memory import release
 from training.export.sharing import share
 from training.prepare import features
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from transformers import PreTrainedModel
 
@@ -49,8 +51,16 @@ def prepare(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> PreTraine
             parent, _, leaf = name.rpartition(".")
             setattr(prepared.get_submodule(parent), leaf, SmoothedLinear(layer, scale))
     _scale_outlier_tokens(prepared, rows[:OUTLIER_ROWS])
+    release()
     prepared.set_input_embeddings(_Int8Embedding(prepared.get_input_embeddings()))
     return cast("PreTrainedModel", prepared)
+
+
+def discard(prepared: PreTrainedModel) -> None:
+    """Free the weights of a network that `prepare` made: the exporter's graph holds them for good."""
+    for module in prepared.modules():
+        if isinstance(module, SmoothedLinear):
+            module.product.weight.data = torch.empty(0)
 
 
 class SmoothedLinear(torch.nn.Module):
@@ -115,16 +125,22 @@ def _shared_inputs(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> li
     inputs: list[_SharedInput] = []
     by_layer: dict[str, _SharedInput] = {}
     for row in rows:
-        by_tensor: dict[int, _SharedInput] = {}
-        for name, values in _layer_inputs(model, row, torch.nn.Linear):
+        by_id: dict[int, tuple[weakref.ref[torch.Tensor], _SharedInput]] = {}
+
+        def observe(name: str, values: torch.Tensor, seen: dict[int, Any] = by_id) -> None:
             if name not in by_layer:
-                if id(values) not in by_tensor:
-                    by_tensor[id(values)] = _SharedInput(values.new_zeros(values.shape[-1]))
-                    inputs.append(by_tensor[id(values)])
-                by_layer[name] = by_tensor[id(values)]
-                by_layer[name].layers.append(name)
+                tensor, shared = seen.get(id(values), (None, None))
+                if tensor is None or tensor() is not values:  # ids are given again once a tensor is gone
+                    shared = _SharedInput(values.new_zeros(values.shape[-1]))
+                    seen[id(values)] = weakref.ref(values), shared
+                    inputs.append(shared)
+                by_layer[name] = shared
+                shared.layers.append(name)
             shared = by_layer[name]
             shared.channel_max = torch.maximum(shared.channel_max, values.abs().flatten(0, -2).amax(0))
+
+        _observe_inputs(model, row, torch.nn.Linear, observe)
+    release()
     return inputs
 
 
@@ -133,22 +149,25 @@ def _scale_outlier_tokens(model: PreTrainedModel, rows: Sequence[dict[str, Any]]
     layers = {name: module for name, module in model.named_modules() if isinstance(module, SmoothedLinear)}
     ratios: dict[str, list[float]] = {name: [] for name in layers}
     for row in rows:
-        for name, values in _layer_inputs(model, row, SmoothedLinear):
-            ratios[name].append(layers[name].outlier_ratio(values))
+        _observe_inputs(
+            model, row, SmoothedLinear, lambda name, values: ratios[name].append(layers[name].outlier_ratio(values))
+        )
     for name, layer in layers.items():
         layer.scales_tokens = sum(ratios[name]) >= OUTLIER_RATIO * len(ratios[name])
 
 
-def _layer_inputs(
-    model: PreTrainedModel, row: dict[str, Any], kind: type[torch.nn.Module]
-) -> list[tuple[str, torch.Tensor]]:
-    """Run the model over a row, and return name and input of each call of a module of that kind, in order.
+def _observe_inputs(
+    model: PreTrainedModel,
+    row: dict[str, Any],
+    kind: type[torch.nn.Module],
+    observe: Callable[[str, torch.Tensor], None],
+) -> None:
+    """Run the model over a row, and pass name and input of each call of a module of that kind to `observe`, in order.
 
-    The list keeps every input alive, so that two that are not the same have different ids.
+    Inputs are not kept: those of all layers together are large.
     """
-    calls: list[tuple[str, torch.Tensor]] = []
     handles = [
-        module.register_forward_pre_hook(lambda _, arguments, name=name: calls.append((name, arguments[0])))
+        module.register_forward_pre_hook(lambda _, arguments, name=name: observe(name, arguments[0]))
         for name, module in model.named_modules()
         if isinstance(module, kind)
     ]
@@ -156,4 +175,3 @@ def _layer_inputs(
     TorchEngine(model).run(inputs["input_ids"], np.ones_like(inputs["input_ids"]), inputs["token_type_ids"])
     for handle in handles:
         handle.remove()
-    return calls
