@@ -18,7 +18,7 @@ DESCRIPTION = """\
 Puts load on the service and judges the result.
 
 `run` puts load on any address, and `autoscale` on a cluster, which should scale up and back down.
-`compare`, `versions`, `curve` and `fairness` start the service on this machine and measure it.
+`compare`, `versions`, `curve`, `fairness` and `memory` start the service on this machine and measure it.
 
 Tables and verdicts go to stdout, progress goes to stderr, and files go to the output folder.
 The exit code is 0 for success, 1 for an error, 2 for wrong usage and 3 for a verdict that is not passed."""

@@ -1,4 +1,4 @@
-"""The commands `compare`, `versions`, `curve` and `fairness`."""
+"""The commands `compare`, `versions`, `curve`, `fairness` and `memory`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.commands import Handler, add_command, load_questions, write_json
-from loadtest.servers import charts, compare, curve, fairness, versions
+from loadtest.servers import charts, compare, curve, fairness, memory, versions
 from loadtest.servers.server import MODEL, service
 
 
@@ -17,6 +17,7 @@ def add_all(subparsers: Any) -> None:
     _add_versions(subparsers)
     _add_curve(subparsers)
     _add_fairness(subparsers)
+    _add_memory(subparsers)
 
 
 def _add(subparsers: Any, name: str, handler: Handler, **texts: str) -> argparse.ArgumentParser:
@@ -158,6 +159,23 @@ def _add_fairness(subparsers: Any) -> None:
     )
 
 
+def _add_memory(subparsers: Any) -> None:
+    parser = _add(
+        subparsers,
+        "memory",
+        _memory,
+        summary="Measure how much memory stored models take to be served.",
+        description=(
+            "Serves each model as a container does and sends it long contexts. It compares the greatest memory that\n"
+            "the service took with what it is said to need before it starts."
+        ),
+        example="memory extractive-qa:latest",
+    )
+    parser.add_argument(
+        "models", nargs="*", default=[MODEL], metavar="MODEL", help=f"Serve these of the store (default: {MODEL})."
+    )
+
+
 def _compare(options: argparse.Namespace) -> None:
     if not options.baseline_python.is_file():
         raise RuntimeError(f"{options.baseline_python} is missing; `make compare` makes the baseline's environment")
@@ -206,3 +224,10 @@ def _fairness(options: argparse.Namespace) -> None:
             report = fairness.measure(server.url, questions, **counts)
     write_json(options.output / "fairness.json", report)
     print(fairness.table(report))
+
+
+def _memory(options: argparse.Namespace) -> None:
+    questions = load_questions(options)
+    rows = [memory.measure(questions, options.output, tag) for tag in options.models]
+    write_json(options.output / "memory.json", {"models": rows})
+    print(memory.table(rows))

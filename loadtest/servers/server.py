@@ -47,6 +47,12 @@ class Server:
         """Return the resident memory of the process and all its children (MB); shared memory counts more than once."""
         return _memory_mb(self.processes())
 
+    def peak_mb(self) -> float:
+        """Return the greatest resident memory of each process since it started, added up (MB). Linux only."""
+        statuses = (Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8") for process in self.processes())
+        lines = (line for status in statuses for line in status.splitlines() if line.startswith("VmHWM:"))
+        return sum(1024 * int(line.split()[1]) for line in lines) / 1e6
+
     def processes(self) -> list[psutil.Process]:
         """Return the process that was started and all its present children."""
         process = psutil.Process(self.pid)
@@ -77,6 +83,14 @@ def service(
     command = [sys.executable, "-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", str(port)]
     env = {"QNA_MODEL": tag, "BENTOML_DO_NOT_TRACK": "True"}
     return running(name, command, port, question.body, cwd=checkout, env=env, log=folder / f"{name}.log")
+
+
+def alone(question: Question, folder: Path, tag: str) -> AbstractContextManager[Server]:
+    """Run this repository's service as a container does, in one process; else as `service` does."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "bento_service", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    env = {"BENTO_PATH": str(ROOT), "QNA_MODEL": tag, "BENTOML_DO_NOT_TRACK": "True"}
+    return running(SERVICE, command, port, question.body, cwd=ROOT, env=env, log=folder / "service.log")
 
 
 def baseline(question: Question, folder: Path, python: Path, checkpoint: str) -> AbstractContextManager[Server]:

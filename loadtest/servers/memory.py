@@ -1,0 +1,58 @@
+"""Measures how much memory the service takes with stored models, beside what it is said to need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from bento_service import artifact
+from bento_service.model_store import ServedModel
+from bento_service.reading.cpus import cpu_count
+from loadtest import questions
+from loadtest.questions import Question
+from loadtest.servers.drive import drive
+from loadtest.servers.server import alone
+
+CHARACTERS = 4_000
+"""Length of the contexts: their windows are as long as the model's."""
+ROUNDS = 3
+"""Requests that each place sends, two places for each CPU."""
+
+
+def measure(examples: Sequence[Question], folder: Path, tag: str) -> dict[str, Any]:
+    """Serve a stored model as a container does, ask it, and return its needs (MB). The server's log goes to `folder`.
+
+    said: before it starts, by `artifact.needed_mb`. taken: the greatest resident memory, from its start on.
+    """
+    model = ServedModel(tag).resolve()
+    stored = Path(model.path)
+    sizes = {name: path.stat().st_size / 1e6 for name in _PARTS if (path := stored / name).exists()}
+    long = [questions.of_length(examples, CHARACTERS)]
+    places = 2 * cpu_count()
+    with alone(examples[0], folder, str(model.tag)) as server:
+        drive(server.url, long, concurrency=places, count=ROUNDS * places)
+        taken = server.peak_mb()
+    said = artifact.needed_mb(stored)
+    return {
+        "model": str(model.tag),
+        "cpus": cpu_count(),
+        "graph_mb": sizes[artifact.GRAPH],
+        "weights_mb": sizes.get(artifact.WEIGHTS, 0.0),
+        "said_mb": said,
+        "taken_mb": taken,
+        "ratio": said / taken,
+    }
+
+
+_PARTS = (artifact.GRAPH, artifact.WEIGHTS)
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the needs of models as text for a terminal."""
+    cells = [(r["model"], r["graph_mb"], r["weights_mb"], r["said_mb"], r["taken_mb"], r["ratio"]) for r in rows]
+    headers = ("model", "graph", "weights", "said", "taken", "said/taken")
+    formats = ("", ".0f", ".0f", ".0f", ".0f", ".2f")
+    return f"{tabulate(cells, headers, tablefmt='plain', floatfmt=formats)}\nMB, on {rows[0]['cpus']} CPUs"
