@@ -117,6 +117,10 @@ compare: with-checkpoint .venv-baseline/.installed .venv/.loadtest ## measure th
 agreement: with-checkpoint .venv-baseline/.installed .venv/.dev ## compare our answers with those of the pipeline that transformers removed, 5 minutes
 	$(BIN)/python -m pytest -m agreement --capture=no tests/agreement
 
+.PHONY: memory-test
+memory-test: .venv/.dev ## import and serve a network of 400 M parameters, and compare the memory with what is said; 10 minutes, 5 GB
+	$(BIN)/python -m pytest -m memory --capture=no tests/training/test_memory.py
+
 .PHONY: lint
 lint: .venv/.dev ## ruff and mypy
 	$(BIN)/ruff check .
