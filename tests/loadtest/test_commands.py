@@ -7,7 +7,7 @@ import pytest
 
 from loadtest.__main__ import build_parser, main
 
-COMMANDS = ("run", "autoscale", "compare", "versions", "curve", "fairness")
+COMMANDS = ("run", "autoscale", "compare", "versions", "curve", "fairness", "memory")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

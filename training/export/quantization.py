@@ -60,7 +60,7 @@ def discard(prepared: PreTrainedModel) -> None:
     """Free the weights of a network that `prepare` made: the exporter's graph holds them for good."""
     for module in prepared.modules():
         if isinstance(module, SmoothedLinear):
-            module.product.weight.data = torch.empty(0)
+            module.product.weight.untyped_storage().resize_(0)
 
 
 class SmoothedLinear(torch.nn.Module):
