@@ -54,9 +54,7 @@ def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> 
     """
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full.onnx"
-        prepared = quantization.prepare(model, rows)
-        full_precision(prepared, full, beside=True)
-        quantization.discard(prepared)
+        full_precision(quantization.prepare(model, rows), full, beside=True)
         release()
         quantize(full, path)
 

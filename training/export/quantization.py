@@ -56,13 +56,6 @@ def prepare(model: PreTrainedModel, rows: Sequence[dict[str, Any]]) -> PreTraine
     return cast("PreTrainedModel", prepared)
 
 
-def discard(prepared: PreTrainedModel) -> None:
-    """Free the weights of a network that `prepare` made: the exporter's graph holds them for good."""
-    for module in prepared.modules():
-        if isinstance(module, SmoothedLinear):
-            module.product.weight.untyped_storage().resize_(0)
-
-
 class SmoothedLinear(torch.nn.Module):
     """A linear layer with smoothed input channels and, where `scales_tokens`, a scale for each token."""
 
