@@ -25,6 +25,7 @@ FIRST = {
     "jenkins-test": (Outcome(shows=["tests/jenkins/test_walk.py"]), COLLECT),
     "licences": (Outcome(shows=[" packages, 0 problems"]), {}),
     "lint": (Outcome(shows=["Success: no issues found"]), {}),
+    "memory-test": (Outcome(shows=["tests/training/test_memory.py"]), COLLECT),
     "page-test": (Outcome(shows=["tests/page/test_ask.py"]), COLLECT),
     "pipeline": (Outcome(exit=[2], shows=[NO_CLUSTER]), {}),
     "sbom": (Outcome(files=["requirements/serve.cdx.json"]), {}),
@@ -43,7 +44,7 @@ REACHED = {"make install": plugin.KEPT, "make lint": "make install", "make compa
 """States that a target is typed in, by the command that leads there, and the state which that is typed in itself."""
 AFTER = {
     **dict.fromkeys(["bento", "help", "install", "pipeline", "structure"], plugin.KEPT),
-    **dict.fromkeys(["e2e", "image-test", "jenkins-test", "page-test", "test"], "make lint"),
+    **dict.fromkeys(["e2e", "image-test", "jenkins-test", "memory-test", "page-test", "test"], "make lint"),
     "agreement": "make compare",
 }
 """The state that a target is typed in, where it is not that after `make install`.
