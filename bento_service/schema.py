@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from bento_service.reading.reader import Answer, Query
 from bento_service.responses import AnswerResponse, AnswerSpan, AnswersResponse
 
-VERSION = "0.1.0"
+VERSION = "1.0.0"
 """Version of the service and of this contract: the only place that it is written."""
 
 MAX_BODY_BYTES = 1_000_000
