@@ -46,9 +46,11 @@ def table(state: dict[str, Any]) -> str:
         rows.append(("replicas", f"{deployment['available']} of {deployment['replicas']} available"))
         rows.append(("revision", f"{deployment['revision']}, {'passed' if deployment['passed'] else 'not passed'}"))
     if scaler is not None:
-        decision = scaler["problem"] if scaler["desired"] is None else f"wants {scaler['desired']}"
-        rows.append(("HPA", f"{scaler['min']} to {scaler['max']}, {decision}"))
+        decision = [f"wants {scaler['desired']}"] if scaler["desired"] is not None else []
+        decision += [scaler["problem"]] if scaler["problem"] is not None else []
+        rows.append(("HPA", f"{scaler['min']} to {scaler['max']}, {'; '.join(decision)}"))
         cpu = "not read yet" if scaler["cpu_percent"] is None else f"{scaler['cpu_percent']} % of the request"
+        cpu += " when it was last read" if scaler["desired"] is not None and scaler["problem"] is not None else ""
         rows.append(("CPU", f"{cpu}, {scaler['target']} % wanted"))
     rows += [("pod" if not number else "", f"{pod['name']} {pod['state']}") for number, pod in enumerate(state["pods"])]
     rows += [("events" if not number else "", line) for number, line in enumerate(state["events"])]
@@ -102,15 +104,20 @@ def _autoscaler(manifest: dict[str, Any]) -> dict[str, Any]:
         "min": scaler.minimum,
         "max": scaler.maximum,
         "desired": scaler.desired or None,
-        "problem": None if scaler.desired else _why_undecided(manifest),
+        "problem": _problem(manifest, decided=bool(scaler.desired)),
         "target": scaler.target_percent,
         "cpu_percent": scaler.cpu_percent,
     }
 
 
-def _why_undecided(manifest: dict[str, Any]) -> str:
-    """Return why an HPA has no desired replicas: the first metrics of new pods arrive after a while."""
+def _problem(manifest: dict[str, Any], *, decided: bool) -> str | None:
+    """Return why an HPA does not decide; None if it does.
+
+    The first metrics of new pods arrive after a while. An HPA that no longer gets any keeps the replicas that it wanted
+    last, and its status keeps the last metric.
+    """
     for condition in manifest.get("status", {}).get("conditions", []):
         if condition["type"] == "ScalingActive" and condition["status"] == "False":
-            return f"has not decided: {condition.get('reason', '')}: {condition.get('message', '')}"
-    return "has not decided yet: it reads its first metric up to a minute after the pods are ready"
+            what = "scales nothing now" if decided else "has not decided"
+            return f"{what}: {condition.get('reason', '')}: {condition.get('message', '')}"
+    return None if decided else "has not decided yet: it reads its first metric up to a minute after the pods are ready"

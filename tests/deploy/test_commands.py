@@ -119,6 +119,23 @@ def test_status_says_of_an_autoscaler_without_a_metric_that_it_has_not_decided(a
     assert message["problem"] == f"has not decided: {why['reason']}: {why['message']}"
 
 
+def test_status_says_of_an_autoscaler_that_lost_its_metrics_that_it_scales_nothing(answering, capsys):
+    """Such an HPA keeps the replicas that it wanted last, and the last metric."""
+    main(["apply", *FLAGS])
+    why = {"reason": "FailedGetResourceMetric", "message": "the server is currently unable to handle the request"}
+    answering.the("HorizontalPodAutoscaler", "qna-hpa")["status"] = {
+        "currentReplicas": 3,
+        "desiredReplicas": 3,
+        "currentMetrics": [{"type": "Resource", "resource": {"current": {"averageUtilization": 40}}}],
+        "conditions": [{"type": "ScalingActive", "status": "False"} | why],
+    }
+    capsys.readouterr()
+    assert main(["status", *FLAGS]) == 0
+    hpa, cpu = scaler(capsys.readouterr().out)
+    assert hpa == f"HPA       2 to 10, wants 3; scales nothing now: {why['reason']}: {why['message']}"
+    assert cpu == "CPU       40 % of the request when it was last read, 5 % wanted"
+
+
 def test_status_tells_restarts_and_their_reason(answering, capsys):
     about = {"labels": labels(SERVING)}
     killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
