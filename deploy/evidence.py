@@ -20,6 +20,8 @@ _PERSISTENT_REASONS = {
 """Reasons of waiting containers that rarely go away, each with a remedy."""
 _MEMORY = {"service": "memory_limit", "verify": "memory_limit", "train": "train_memory", "kaniko": "build_memory"}
 """The setting of a container's memory limit, by the container's name."""
+_NOT_STARTED = ("StartError", "ContainerCannotRun")
+"""Reasons of containers that never ran, of containerd and of Docker; such a container has no log."""
 _TAIL = 400
 """Lines of a log that are read; under load, most of them are of requests."""
 _LINES = 15
@@ -56,6 +58,8 @@ def end(pod: dict[str, Any], container: dict[str, Any]) -> str | None:
     if ended is None or ended.get("exitCode", 0) == 0:
         return None
     name, code = container.get("name", ""), ended["exitCode"]
+    if ended.get("reason") in _NOT_STARTED:
+        return f"container {name} could not be started ({ended['reason']}): {ended.get('message', '').strip()}"
     if ended.get("reason") != "OOMKilled":
         killed = f" by signal {code - 128}" if code > 128 else ""
         return (

@@ -46,6 +46,15 @@ def test_a_pod_that_ends_by_itself_says_how():
     assert "exit code 137 by signal 9 (Error)" in (evidence.persistent_problem(pod(BACK_OFF, hung, 2)) or "")
 
 
+def test_a_container_that_never_ran_has_no_log_that_says_why():
+    refused = "exec: \"locust\": executable file not found in $PATH"
+    ended = {"terminated": {"exitCode": 128, "reason": "StartError", "message": f"{refused}\n"}}
+    failed = pod(ended)
+    assert evidence.end(failed, failed["status"]["containerStatuses"][0]) == (
+        f"container service could not be started (StartError): {refused}"
+    )
+
+
 def test_restarts_are_told_with_their_reason():
     assert evidence.progress(pod({"running": {}}, KILLED, 3)) == (
         "Running (restarted 3 times, last: OOMKilled, exit code 137)"
