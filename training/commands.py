@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import config
-from training.errors import DataError, StoreError
+from training.errors import DataError, OutputFolderError, StoreError, TrainingError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from bento_service.artifact import Artifact
     from bento_service.reading.reader import Reader
     from bento_service.reading.tokenization import TextTokenizer
+
+_FULL = 2**20
+"""A disk with less room than this is full (bytes)."""
 
 
 def import_checkpoint(options: argparse.Namespace) -> None:
@@ -45,7 +51,8 @@ def train_model(options: argparse.Namespace) -> None:
     )
     from training import pipeline
 
-    tag = pipeline.run(settings, overwrite=options.overwrite, if_changed=options.if_changed)
+    with room_in(settings.output_dir):
+        tag = pipeline.run(settings, overwrite=options.overwrite, if_changed=options.if_changed)
     if tag is not None:
         _print_tag(options, tag)
         if options.keep is not None:
@@ -53,6 +60,24 @@ def train_model(options: argparse.Namespace) -> None:
 
             for removed in store.prune(settings.model_name, options.keep):
                 print(f"removed {removed}", file=sys.stderr)
+
+
+@contextmanager
+def room_in(folder: Path) -> Iterator[None]:
+    """Raise OutputFolderError in place of what the libraries raise when they write to a disk that is full."""
+    try:
+        yield
+    except TrainingError:
+        raise
+    except Exception as error:
+        # PyTorch names no cause, safetensors only words it.
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+        if not full and not (folder.is_dir() and shutil.disk_usage(folder).free < _FULL):
+            raise
+        raise OutputFolderError(
+            f"the disk of output folder {folder} is full: {error}; make room and start the same command again: the run "
+            "resumes"
+        ) from error
 
 
 def evaluate_model(options: argparse.Namespace) -> None:

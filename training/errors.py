@@ -4,7 +4,7 @@ TrainingError (1)
 ├── TrainSettingsError (2): a setting, flag or settings file that cannot be used
 ├── DataError (3): a data source that cannot be read or does not hold what it must
 ├── BaseModelError (4): a base model that is missing or not the one that was named
-├── OutputFolderError (5): an output folder that holds another run
+├── OutputFolderError (5): an output folder that holds another run, or whose disk is full
 ├── StoreError (6): a model store that cannot be read or written
 └── GateError (7): a model that is not good enough to be stored
 """
@@ -37,7 +37,7 @@ class BaseModelError(TrainingError):
 
 
 class OutputFolderError(TrainingError):
-    """The output folder holds another run."""
+    """The output folder holds another run, or its disk is full."""
 
     exit_code = 5
 
