@@ -9,15 +9,21 @@ from typing import Any
 from deploy.cluster import Cluster
 from deploy.errors import DeployError
 
+_NOT_PULLED = "the image can't be pulled; check its name and digest, and the registry's Secret"
 _PERSISTENT_REASONS = {
-    "ImagePullBackOff": "the image can't be pulled; check its name and digest, and the registry's Secret",
-    "ErrImagePull": "the image can't be pulled; check its name and digest, and the registry's Secret",
+    "ImagePullBackOff": _NOT_PULLED,
+    "ErrImagePull": _NOT_PULLED,
     "InvalidImageName": "the image's name is none; check the settings",
     "CreateContainerConfigError": "a Secret or ConfigMap that the pod names is missing",
     "RunContainerError": "the container can't be started",
     "CrashLoopBackOff": "the container starts and ends again; its log says why",
 }
 """Reasons of waiting containers that rarely go away, each with a remedy."""
+_NO_REGISTRY = "the registry does not answer the node; check that it runs and that nodes reach it, then run this again"
+_NO_CONNECTION = re.compile(
+    r"connection refused|no such host|no route to host|network is unreachable|timeout|deadline exceeded", re.I
+)
+"""What a container runtime says of a registry that it does not reach."""
 _MEMORY = {"service": "memory_limit", "verify": "memory_limit", "train": "train_memory", "kaniko": "build_memory"}
 """The setting of a container's memory limit, by the container's name."""
 _NOT_STARTED = ("StartError", "ContainerCannotRun")
@@ -47,6 +53,8 @@ def persistent_problem(pod: dict[str, Any]) -> str | None:
             ended = end(pod, container)
             message = waiting.get("message", "").strip() or container.get("image", "")
             why = _PERSISTENT_REASONS[waiting["reason"]] if ended is None else ended
+            if why == _NOT_PULLED and _NO_CONNECTION.search(message):
+                why = _NO_REGISTRY
             return f"{waiting['reason']}: {message}; {why}"
     return None
 
@@ -91,7 +99,7 @@ def restarts(pod: dict[str, Any]) -> str:
 
 
 def progress(pod: dict[str, Any]) -> str:
-    """Return a pod's phase, the reasons why its containers wait, and their restarts."""
+    """Return a pod's phase, or that it ends, the reasons why its containers wait, and their restarts."""
     status = pod.get("status", {})
     waiting = [c["state"]["waiting"].get("reason", "") for c in containers(pod) if "waiting" in c.get("state", {})]
     unmet = [
@@ -100,7 +108,8 @@ def progress(pod: dict[str, Any]) -> str:
         if condition["type"] == "PodScheduled" and condition["status"] == "False"
     ]
     reasons = ", ".join(filter(None, [*dict.fromkeys(waiting), *unmet, restarts(pod)]))
-    return str(status.get("phase", "Pending")) + (f" ({reasons})" if reasons else "")
+    phase = "Terminating" if "deletionTimestamp" in pod["metadata"] else str(status.get("phase", "Pending"))
+    return phase + (f" ({reasons})" if reasons else "")
 
 
 def events(cluster: Cluster, namespace: str, names: set[str]) -> list[str]:

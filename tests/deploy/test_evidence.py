@@ -1,5 +1,7 @@
 """What is told of pods as a kubelet describes them."""
 
+import pytest
+
 from deploy import evidence
 from deploy.cluster import Cluster
 from tests.deploy.state import Api
@@ -47,12 +49,32 @@ def test_a_pod_that_ends_by_itself_says_how():
 
 
 def test_a_container_that_never_ran_has_no_log_that_says_why():
-    refused = "exec: \"locust\": executable file not found in $PATH"
+    refused = 'exec: "locust": executable file not found in $PATH'
     ended = {"terminated": {"exitCode": 128, "reason": "StartError", "message": f"{refused}\n"}}
     failed = pod(ended)
     assert evidence.end(failed, failed["status"]["containerStatuses"][0]) == (
         f"container service could not be started (StartError): {refused}"
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ("dial tcp 10.0.0.1:443: connect: connection refused", "the registry does not answer the node"),
+        ("dial tcp: lookup registry.example on 10.96.0.10:53: no such host", "the registry does not answer the node"),
+        ("manifest unknown", "the image can't be pulled; check its name and digest"),
+        ("pull access denied, insufficient_scope: authorization failed", "the image can't be pulled"),
+    ],
+)
+def test_a_registry_that_does_not_answer_is_told_from_an_image_that_is_not_there(message, remedy):
+    pulling = {"waiting": {"reason": "ErrImagePull", "message": f"failed to pull and unpack image: {message}"}}
+    assert f"{message}; {remedy}" in (evidence.persistent_problem(pod(pulling)) or "")
+
+
+def test_a_pod_that_is_about_to_end_says_so():
+    ending = pod({"running": {}})
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:01:00Z"
+    assert evidence.progress(ending) == "Terminating"
 
 
 def test_restarts_are_told_with_their_reason():
