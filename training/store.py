@@ -41,10 +41,17 @@ def save(name: str, served: Path, checkpoint: Path) -> str:
             raise
     except (OSError, BentoMLException) as error:
         raise StoreError(
-            f"model {tag} could not be stored: {error}; the store is as it was. "
+            f"model {tag} could not be stored: {_reason(error)}; the store is as it was. "
             f"Make room or check BENTOML_HOME, and train again: the run resumes"
         ) from error
     return tag
+
+
+def _reason(error: Exception) -> str:
+    """Return why something failed; of a folder that could not be copied, why its first file could not."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return str(error)
 
 
 def find(tag: str) -> tuple[str, Path]:
