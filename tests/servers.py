@@ -35,6 +35,14 @@ class Server:
         return "127.0.0.1", int(self.url.rpartition(":")[2])
 
 
+def home_beside(home: Path, folder: Path) -> Path:
+    """Make a home with the models of another one: a server that starts empties the folder of metrics in its home."""
+    beside = folder / "home"
+    beside.mkdir()
+    (beside / "models").symlink_to(home / "models")
+    return beside
+
+
 @contextmanager
 def serve(home: Path, scratch: Path, **environment: str) -> Iterator[Server]:
     """Run the repository's service with the model store under `home`; its log goes into `scratch`."""

@@ -12,7 +12,7 @@ from bento_service.errors import EmptyText, QuestionTooLong
 from bento_service.metrics import Metrics
 from bento_service.reading.reader import Query
 from bento_service.schema import EXAMPLE_REQUEST
-from tests.servers import ROOT, serve
+from tests.servers import ROOT, home_beside, serve
 
 PAGE = ROOT / "docs/metrics.md"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", re.MULTILINE)
@@ -81,12 +81,10 @@ def test_refusals_have_the_name_of_a_class_of_the_contract_and_no_other():
 
 @pytest.fixture(scope="module")
 def server(tiny_store, tmp_path_factory):
-    """The service as two processes, with a home of its own: a server empties the folder of metrics in its home."""
+    """The service as two processes."""
     folder = tmp_path_factory.mktemp("two")
-    (folder / "home").mkdir()
-    (folder / "home/models").symlink_to(tiny_store / "models")
     (folder / "bentoml.yaml").write_text("services:\n  extractive-qa:\n    workers: 2\n")
-    with serve(folder / "home", folder, BENTOML_CONFIG=str(folder / "bentoml.yaml")) as running:
+    with serve(home_beside(tiny_store, folder), folder, BENTOML_CONFIG=str(folder / "bentoml.yaml")) as running:
         yield running
 
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from bento_service import request_log
 from bento_service.request_log import RequestLog, note
 from bento_service.schema import EXAMPLE_REQUEST
-from tests.servers import ROOT, serve
+from tests.servers import ROOT, home_beside, serve
 
 WAIT_S = 30
 MADE = re.compile(r"[0-9a-f]{32}")
@@ -192,7 +192,7 @@ def test_traces_are_exported_when_they_are_configured(tiny_store, tmp_path):
     with collecting() as (port, collected):
         (tmp_path / "bentoml.yaml").write_text(TRACING.format(port=port))
         tracing = {"BENTOML_CONFIG": str(tmp_path / "bentoml.yaml"), "OTEL_SDK_DISABLED": "false"}
-        with serve(tiny_store, tmp_path, OTEL_BSP_SCHEDULE_DELAY="100", **tracing) as server:
+        with serve(home_beside(tiny_store, tmp_path), tmp_path, OTEL_BSP_SCHEDULE_DELAY="100", **tracing) as server:
             headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "X-Request-ID": "traced-1"}
             assert httpx.post(f"{server.url}/answer", json=EXAMPLE_REQUEST, headers=headers, timeout=30).is_success
             (line,) = logged(server, "traced-1")

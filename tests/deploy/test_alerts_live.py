@@ -21,7 +21,7 @@ from deploy.objects import monitoring
 from deploy.objects.alerts import alerts, prometheus_rule
 from deploy.settings import Settings
 from tests.deploy import prometheus
-from tests.servers import serve
+from tests.servers import home_beside, serve
 from training import data
 
 SETTINGS = Settings(monitoring="prometheus")
@@ -144,12 +144,10 @@ class Users:
 
 @pytest.fixture(scope="module")
 def service(tiny_store, tmp_path_factory):
-    """The service, with a home of its own: a server empties the folder of metrics in its home."""
+    """The service, which takes one request at a time and soon gives up."""
     folder = tmp_path_factory.mktemp("watched")
-    (folder / "home").mkdir()
-    (folder / "home/models").symlink_to(tiny_store / "models")
     limits = {"QNA_TIMEOUT_S": str(TIMEOUT_S), "QNA_MAX_CONCURRENCY": "1"}
-    with serve(folder / "home", folder, **limits) as running:
+    with serve(home_beside(tiny_store, folder), folder, **limits) as running:
         yield running
 
 
