@@ -20,6 +20,7 @@ CHARACTERS = 4_000
 """Length of the contexts: their windows are as long as the model's."""
 ROUNDS = 3
 """Requests that each place sends, two places for each CPU."""
+_PARTS = (artifact.GRAPH, artifact.WEIGHTS)
 
 
 def measure(examples: Sequence[Question], folder: Path, tag: str) -> dict[str, Any]:
@@ -30,10 +31,10 @@ def measure(examples: Sequence[Question], folder: Path, tag: str) -> dict[str, A
     model = ServedModel(tag).resolve()
     stored = Path(model.path)
     sizes = {name: path.stat().st_size / 1e6 for name in _PARTS if (path := stored / name).exists()}
-    long = [questions.of_length(examples, CHARACTERS)]
+    question = questions.of_length(examples, CHARACTERS)
     places = 2 * cpu_count()
     with alone(examples[0], folder, str(model.tag)) as server:
-        drive(server.url, long, concurrency=places, count=ROUNDS * places)
+        drive(server.url, [question], concurrency=places, count=ROUNDS * places)
         taken = server.peak_mb()
     said = artifact.needed_mb(stored)
     return {
@@ -45,9 +46,6 @@ def measure(examples: Sequence[Question], folder: Path, tag: str) -> dict[str, A
         "taken_mb": taken,
         "ratio": said / taken,
     }
-
-
-_PARTS = (artifact.GRAPH, artifact.WEIGHTS)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
