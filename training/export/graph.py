@@ -19,7 +19,7 @@ from training.export.attention import ATTENTION
 from training.export.integers import quantize
 from training.export.memory import release
 from training.export.narrowing import narrow
-from training.export.sharing import share
+from training.export.sharing import free, share
 from training.network.base import positions_of
 from training.prepare import features
 
@@ -54,7 +54,9 @@ def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> 
     """
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full.onnx"
-        full_precision(quantization.prepare(model, rows), full, beside=True)
+        prepared = quantization.prepare(model, rows)
+        full_precision(prepared, full, beside=True)
+        free(prepared, model)  # onnxscript's rewriting rules keep the last graph that they looked at
         release()
         quantize(full, path)
 

@@ -60,13 +60,14 @@ class SmoothedLinear(torch.nn.Module):
     """A linear layer with smoothed input channels and, where `scales_tokens`, a scale for each token."""
 
     inverse: torch.Tensor
+    weight: torch.Tensor
     bias: torch.Tensor | None
 
     def __init__(self, layer: Any, scale: torch.Tensor) -> None:
         super().__init__()
         self.scales_tokens = False
-        self.product = torch.nn.Linear(layer.in_features, layer.out_features, bias=False)
-        self.product.weight = torch.nn.Parameter(layer.weight.detach() * scale)
+        # (in_features, out_features), as the graph multiplies it: the exporter would make a transposed copy.
+        self.register_buffer("weight", (layer.weight.detach() * scale).T.contiguous())
         self.register_buffer("inverse", 1 / scale)
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
 
@@ -75,9 +76,9 @@ class SmoothedLinear(torch.nn.Module):
         values = values * self.inverse
         if self.scales_tokens:
             token_max = values.abs().amax(-1, keepdim=True).clamp(min=MIN_SCALE)
-            product: torch.Tensor = self.product(values / token_max) * token_max
+            product: torch.Tensor = ((values / token_max) @ self.weight) * token_max
         else:
-            product = self.product(values)
+            product = values @ self.weight
         return product if self.bias is None else product + self.bias
 
     def outlier_ratio(self, values: torch.Tensor) -> float:

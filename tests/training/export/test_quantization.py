@@ -8,7 +8,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import AutoModelForQuestionAnswering
 
 from bento_service.reading.engines import OnnxEngine, TorchEngine
-from training.export import graph, quantization
+from training.export import graph, quantization, sharing
 from training.prepare import features
 
 TOKENS = np.random.default_rng(5).integers(5, 300, (12, 24))
@@ -90,3 +90,13 @@ def test_the_word_embeddings_are_stored_as_int8(model, tmp_path):
     table = (model.config.vocab_size, model.config.hidden_size)
     kinds = [t.data_type for t in onnx.load(tmp_path / "model.onnx").graph.initializer if tuple(t.dims) == table]
     assert kinds == [onnx.TensorProto.INT8]
+
+
+def test_what_is_freed_is_the_rewritten_copy_s_own(model):
+    inputs = {name: torch.from_numpy(ids) for name, ids in features.inputs(ROWS[0]).items()}
+    before = model(**inputs).start_logits
+    prepared = quantization.prepare(model, ROWS[:1])
+    own = prepared.get_submodule("bert.encoder.layer.0.output.dense").weight
+    sharing.free(prepared, model)
+    assert own.numel() == 0
+    assert torch.equal(model(**inputs).start_logits, before)
