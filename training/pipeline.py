@@ -62,30 +62,42 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
         checkpoint = prepare_folder(settings, data_sha256, overwrite=overwrite and process.is_main_process)
     reader_settings = _reader_settings(settings, base)
     tokenizer_file = base.folder / artifact.TOKENIZER
-    tokenizer = TextTokenizer.from_file(tokenizer_file)
     if process.is_main_process:
         for finding in check.findings(train_examples, dev_examples, tokenizer_file, reader_settings):
             logger.warning("%s", finding)
-    dev = _DevSet(dev_examples, tokenizer, reader_settings)
-    trained = _train(settings, base, tokenizer, train_examples, dev, checkpoint)
+    dev = _DevSet(dev_examples, TextTokenizer.from_file(tokenizer_file), reader_settings)
+    trained = _train(settings, base, train_examples, dev, checkpoint)
     if not process.is_main_process:
         return None
     origin = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **origin}
+    return _store(settings, base, origin, trained, train_examples, dev)
+
+
+def _store(
+    settings: TrainSettings,
+    base: BaseCheckpoint,
+    origin: dict[str, Any],
+    trained: _Trained,
+    train_examples: list[Example],
+    dev: _DevSet,
+) -> str:
+    """Export and measure what was trained, and return its tag in the store. Raises GateError."""
     folder = settings.output_dir
-    candidate.write_checkpoint(trained.model, base.folder, folder / CHECKPOINT)
-    calibration = calibration_rows(train_examples, tokenizer, reader_settings, seed=settings.seed)
-    served = folder / SERVED
+    checkpoint, served = folder / CHECKPOINT, folder / SERVED
+    candidate.write_checkpoint(trained.model, base.folder, checkpoint)
+    calibration = calibration_rows(train_examples, dev.tokenizer, dev.settings, seed=settings.seed)
+    tokenizer_file = base.folder / artifact.TOKENIZER
     candidate.write_served(
-        trained.model, tokenizer_file, served, reader_settings, origin, calibration, narrowing=settings.narrowing
+        trained.model, tokenizer_file, served, dev.settings, origin, calibration, narrowing=settings.narrowing
     )
     # If training uses constructed negatives, "no answer" is tuned on constructed dev examples too.
-    constructed = negatives.construct(dev_examples, len(dev_examples), settings.seed) if settings.negatives else []
+    constructed = negatives.construct(dev.examples, len(dev.examples), settings.seed) if settings.negatives else []
     as_shipped = not settings.epochs and settings.is_default_model
     metrics, checks = candidate.measure(
         served,
         settings.gate,
         settings.model_name,
-        dev_examples,
+        dev.examples,
         dev.readings,
         constructed=constructed,
         base=trained.before,
@@ -97,7 +109,7 @@ def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = 
     metrics |= {"epochs": trained.by_epoch, "gate": [str(check) for check in checks]}
     candidate.seal(served, metrics)
     gate.judge(checks)
-    tag = store.save(settings.model_name, served, folder / CHECKPOINT)
+    tag = store.save(settings.model_name, served, checkpoint)
     finish(folder, tag)
     return tag
 
@@ -114,7 +126,6 @@ class _Trained:
 def _train(
     settings: TrainSettings,
     base: BaseCheckpoint,
-    tokenizer: TextTokenizer,
     examples: list[Example],
     dev: _DevSet,
     checkpoint: Path | None,
@@ -132,7 +143,9 @@ def _train(
         return _Trained(model)
     soft = labels.load(settings.labels) if settings.labels else None
     before = _base_readings(base, settings, dev) if PartialState().is_main_process else None
-    model, by_epoch = fine_tune(settings, base, tokenizer, examples, dev.measure, labels=soft, checkpoint=checkpoint)
+    model, by_epoch = fine_tune(
+        settings, base, dev.tokenizer, examples, dev.measure, labels=soft, checkpoint=checkpoint
+    )
     return _Trained(model, by_epoch, before)
 
 
