@@ -11,20 +11,27 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 
 from bento_service import artifact
 from bento_service.pipelines import QuestionAnsweringPipeline
+from bento_service.reading.reader import Query
+from bento_service.reading.tokenization import TextTokenizer
 from bento_service.reading.words import separate_words
 from tests.agreement import baseline as baselines
 from tests.agreement import differences, vocabularies
 from tests.agreement.texts import TEXTS
 from tests.commands import ROOT, training_command
 from tests.training import networks
-from training import candidate, data, importing, store
+from training import candidate, config, data, importing, store
+from training.export.graph import calibration_rows
+from training.measure import metrics
+from training.network import base
 from training.network.checkpoint import find
+from training.network.train import fine_tune
 
 pytestmark = [pytest.mark.agreement, pytest.mark.timeout(1800)]
 
@@ -37,6 +44,9 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 )
 """Beside the defaults; for a part of the texts."""
 PART = 3
+LEAST_INT8_F1 = 0.6
+"""Of random networks, whose best answers are hardly better than their next ones."""
+EPOCHS = 12
 PIPELINE = """
 import json, sys
 from bento_service import pipeline
@@ -92,6 +102,36 @@ def test_a_small_network_of_every_family(family, tmp_path, baseline):
     queries = queries_of(TEXTS)
     theirs = baseline.ask(folder, [separated(query) for query in queries])
     compare(family, queries, [qa(**query) for query in queries], theirs, settings.null_score_diff_threshold)
+
+
+@pytest.mark.parametrize("family", networks.CONFIGS)
+def test_a_small_network_of_every_family_in_int8(family, tmp_path):
+    checkpoint = find(str(networks.write(family, tmp_path / family, vocabularies.tokenizer(family))), tmp_path)
+    settings = importing.reader_settings(checkpoint.positions)
+    rows = calibration_rows(data.load(importing.CALIBRATION), TextTokenizer.from_file(checkpoint.tokenizer), settings)
+    answers = []
+    for precision in ("float32", "int8"):
+        served = tmp_path / precision
+        candidate.write_served(checkpoint.load(), checkpoint.tokenizer, served, settings, {}, rows, precision=precision)
+        reader = artifact.load(served).reader()
+        answers.append([best.text for best, *_ in reader.answer_all([Query(*pair) for pair in TEXTS])])
+    f1 = fmean(metrics.f1(int8, full) for full, int8 in zip(*answers, strict=True))
+    print(f"\n{family}: int8 says {100 * f1:.1f} % of what full precision says (F1)")
+    assert f1 >= LEAST_INT8_F1
+
+
+@pytest.mark.parametrize("family", networks.CONFIGS)
+def test_a_small_network_of_every_family_is_trained(family, tmp_path):
+    folder = networks.write(family, tmp_path / family)
+    flags = {"base_model": str(folder), "epochs": EPOCHS, "learning_rate": 0.01, "batch_size": 4}
+    settings = config.load(None, flags | {"output_dir": tmp_path / "run"})
+    examples = data.load(["sample:dev"])[:8]
+    tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
+    unmeasured = {"exact_match": 0.0, "f1": 0.0}
+    _, epochs = fine_tune(settings, base.find(str(folder)), tokenizer, examples, lambda _: unmeasured)
+    first, last = epochs[0]["loss"], epochs[-1]["loss"]
+    print(f"\n{family}: training loss {first:.2f} in epoch 1, {last:.2f} in epoch {EPOCHS}")
+    assert last < first / 2
 
 
 @pytest.fixture(scope="module")
