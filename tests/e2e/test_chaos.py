@@ -147,26 +147,21 @@ def test_a_pod_that_is_deleted(cluster, settings, scenario, victim):
     assert outcome.whole_s < 60
 
 
-def test_a_pod_whose_process_is_killed(cluster, image, settings, scenario, victim):
-    with scenario("pod killed") as outcome:
-        node.send("SIGKILL", victim)
+@pytest.mark.parametrize(
+    ("name", "signal", "most_failed", "within_s"),
+    [("pod killed", "SIGKILL", UNNOTICED, 60), ("pod frozen", "SIGSTOP", FROZEN, 100)],
+)
+def test_a_pod_whose_process_ends_or_stops(
+    cluster, image, settings, scenario, victim, name, signal, most_failed, within_s
+):
+    with scenario(name) as outcome:
+        node.send(signal, victim)
         outcome.whole_s = whole_again(cluster, settings, REPLICAS, victim)
         outcome.message = state(image, victim)
     assert "Error, exit code 137" in outcome.message
     assert outcome.lost == 0
-    assert outcome.failed <= UNNOTICED
-    assert outcome.whole_s < 60
-
-
-def test_a_pod_that_is_frozen(cluster, image, settings, scenario, victim):
-    with scenario("pod frozen") as outcome:
-        node.send("SIGSTOP", victim)
-        outcome.whole_s = whole_again(cluster, settings, REPLICAS, victim)
-        outcome.message = state(image, victim)
-    assert "Error, exit code 137" in outcome.message
-    assert outcome.lost == 0
-    assert outcome.failed <= FROZEN
-    assert outcome.whole_s < 100
+    assert outcome.failed <= most_failed
+    assert outcome.whole_s < within_s
 
 
 def test_a_container_without_memory(cluster, image, settings, scenario, victim):
