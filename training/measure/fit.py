@@ -46,8 +46,14 @@ def fit(readings: Readings, settings: ReaderSettings, no_answer_share: float | N
 
 
 def with_share(readings: Readings, share: float | None) -> Readings:
-    """Draw from the kind of question that is too many, so that this share has no answer. None: all, as they come."""
-    kinds = [[pair for pair in readings if bool(pair[0].answers) is answerable] for answerable in (False, True)]
+    """Draw from the kind of question that is too many, so that this share has no answer. None: all, as they come.
+
+    Of sources that have both kinds, if there are any: the others would teach which source a question is from.
+    """
+    answered, unanswered = ({e.source for e, _ in readings if bool(e.answers) is has} for has in (True, False))
+    both = (answered & unanswered) or (answered | unanswered)
+    of_both = [pair for pair in readings if pair[0].source in both]
+    kinds = [[pair for pair in of_both if bool(pair[0].answers) is answerable] for answerable in (False, True)]
     if share is None or not all(kinds):
         return readings
     shares = share, 1 - share

@@ -77,6 +77,14 @@ def test_the_probability_of_no_answer_is_that_of_the_share_that_is_expected(shar
     assert errors["after"] < 0.1
 
 
+def test_no_answer_is_fitted_to_sources_that_have_both_kinds():
+    both = [reading(i, odds=1e6, gold="" if i % 4 == 0 else "aa") for i in range(40)]
+    answered = [(replace(example, source="answered"), own) for example, own in readings(1.0)]
+    assert {example.source for example, _ in with_share(both + answered, 0.5)} == {both[0][0].source}
+    unanswered = [(replace(example, source="unanswered"), own) for example, own in both[::4]]
+    assert len(with_share(answered + unanswered, 0.5)) == 20
+
+
 def test_without_unanswerable_questions_the_threshold_stays():
     settings = SETTINGS.model_copy(update={"null_score_diff_threshold": 2.5})
     assert fit(readings(1.0), settings).null_score_diff_threshold == 2.5
