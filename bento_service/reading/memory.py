@@ -10,7 +10,7 @@ from bento_service.reading.cpus import cpu_count
 MB = 10**6
 SERVICE_MB = 250
 """The service without a model (MB)."""
-FIRST_SESSION, SECOND_SESSION = 2.0, 1.2
+FIRST_SESSION, SECOND_SESSION = 2.0, 1.5
 """Memory of a session, by the size of its graph, as it is loaded; with several CPUs there are two."""
 MAPPED = 2.0
 """Memory that weights beside a graph take, by their size: the file is mapped, and laid out anew for the processor."""

@@ -23,7 +23,7 @@ def test_the_limit_is_read_from_either_version_of_control_groups(tmp_path, membe
 
 
 def test_a_second_session_takes_memory_of_its_own():
-    # 250 MB of the service; 2 times the graph, and 1.2 times where there are several CPUs.
+    # 250 MB of the service; 2 times the graph, and 1.5 times where there are several CPUs.
     assert needed_mb(400e6, cpus=1) == 250 + 800
-    assert needed_mb(400e6, cpus=8) == 250 + 800 + 480
+    assert needed_mb(400e6, cpus=8) == 250 + 800 + 600
     assert needed_mb(0, 1600e6, cpus=8) == 250 + 3200
