@@ -16,7 +16,7 @@ from tests.training import networks
 pytestmark = [pytest.mark.memory, pytest.mark.timeout(7200)]
 
 LAYERS, SIZE = 29, 1024
-MOST = {"float32": 2.5, "int8": 3.25}
+MOST = {"int8": 2.75, "float32": 3.5}
 """Greatest memory of an import, by the size of the network's weights."""
 FLAGS = ("--min-f1", "*=0", "--min-served-ratio", "0", "--max-calibration-error", "1")
 IMPORT = """
@@ -58,7 +58,7 @@ def run(home, *words):
     return done.stdout
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", MOST)  # the greater one last: its peak is that of all children
 def test_an_import_and_its_service_take_what_is_said(large, precision, tmp_path):
     context = "Ada Okonkwo keeps the lighthouse at Skerryvore."
     row = {"id": "1", "question": "Who keeps it?", "context": context}
