@@ -180,6 +180,9 @@ def fine_tune(
             )
         logger.info("%d questions have soft labels", labelled)
     network = base_models.load(base, settings)
+    if not torch.cuda.is_available():
+        # torch's fused attention takes up to 1.4 times as long an update on a CPU (EXPERIMENTS.md).
+        network.set_attn_implementation("eager")
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if settings.base_share else {}
     trainer = SpanTrainer(
         measure=lambda model: measure(_result(model, start, settings.base_share)),
