@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from training.errors import TrainSettingsError
+from training.prepare.negatives import Kind
 
 LEAST_F1 = 40.0
 """F1 in percent of a model that has learnt to find spans at all."""
@@ -108,6 +109,12 @@ class TrainSettings(BaseSettings):
 
     negatives: float = Field(
         0.0, ge=0, description="ratio of constructed unanswerable training questions to answerable ones"
+    )
+    negative_kinds: tuple[Kind, ...] = Field(
+        ("elsewhere", "removed", "changed"),
+        min_length=1,
+        description="how these are constructed: elsewhere, removed (the passage changes), changed, negated, opposite "
+        "(the question does)",
     )
 
     labels: Path | None = Field(

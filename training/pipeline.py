@@ -91,7 +91,11 @@ def _store(
         trained.model, tokenizer_file, served, dev.settings, origin, calibration, narrowing=settings.narrowing
     )
     # If training uses constructed negatives, "no answer" is tuned on constructed dev examples too.
-    constructed = negatives.construct(dev.examples, len(dev.examples), settings.seed) if settings.negatives else []
+    constructed = (
+        negatives.construct(dev.examples, len(dev.examples), settings.seed, settings.negative_kinds)
+        if settings.negatives
+        else []
+    )
     as_shipped = not settings.epochs and settings.is_default_model
     metrics, checks = candidate.measure(
         served,
@@ -213,5 +217,6 @@ def load_examples(settings: TrainSettings) -> Parts:
         for name in ("skipped", "repaired")
         if any(getattr(part, name) for part in loaded)
     }
-    constructed = negatives.construct(examples, round(settings.negatives * answerable), settings.seed)
+    count = round(settings.negatives * answerable)
+    constructed = negatives.construct(examples, count, settings.seed, settings.negative_kinds)
     return Parts(examples + constructed, dev_examples, {"bad_rows": counts} if counts else {})

@@ -1,9 +1,9 @@
 """Constructs unanswerable questions from answerable ones, to train and to tune "no answer" on.
 
-There are three kinds, in turn. "elsewhere" pairs the question with the most similar passage of the same source that
-lacks the answer. "removed" cuts the sentences that contain an answer out of the passage. "changed" replaces a name or
-number of the question by one that the passage lacks (the entity swap of SQuAD 2.0's annotators,
-https://arxiv.org/abs/1806.03822, table 2).
+Two kinds change the passage: "elsewhere" pairs the question with the most similar passage of the same source that lacks
+the answer, "removed" cuts the sentences that contain an answer out of the passage. Three change the question, as SQuAD
+2.0's annotators did (https://arxiv.org/abs/1806.03822, table 2): "changed" replaces a name or number, "negated" puts a
+"not" in or takes it out, "opposite" replaces a word by one that means the opposite (`opposites`).
 """
 
 from __future__ import annotations
@@ -12,42 +12,53 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from training.data import Example
 from training.measure.metrics import normalise
+from training.prepare.opposites import OPPOSITES
+
+Kind = Literal["elsewhere", "removed", "changed", "negated", "opposite"]
 
 _SENTENCE = re.compile(r"\S.*?(?:[.!?]+[\"')\]]*(?=\s|$)|\n+|$)", re.DOTALL)
 _NAME = re.compile(r"(?<=[^.?!\s]\s)[A-Z][\w'-]+(?:\s[A-Z][\w'-]+)*")
 _NUMBER = re.compile(r"\b\d[\d,.]*\b")
+_WORD = re.compile(r"[^\W\d_]+")
+_NOT = re.compile(r"n't\b|\s(?:not|never)\b")
+_AUXILIARY = re.compile(r"\b(?:is|are|was|were|did|does|do|has|have|had|could|would|should)\b")
 _MIN_CHARACTERS = 40
 """A passage shorter than this (characters) gets no question."""
 
 
-def construct(examples: list[Example], count: int, seed: int) -> list[Example]:
+def construct(examples: list[Example], count: int, seed: int, kinds: Sequence[Kind]) -> list[Example]:
     """Return up to `count` unanswerable questions, constructed from answerable examples that the seed draws.
 
-    There are fewer when too few questions can be used: the new passage must not contain an answer of the question.
+    Each is of that kind, of those that its example allows, which there are fewest of so far. There are fewer than
+    `count` when too few examples allow any: the new passage must not contain an answer of the question.
     """
     draw = random.Random(seed)  # noqa: S311  # no secret
     answerable = [example for example in examples if example.answers]
     passages = _Passages(answerable)
-    kinds: list[tuple[str, Callable[[Example, random.Random], Example | None]]] = [
-        ("elsewhere", lambda example, _: passages.elsewhere(example)),
-        ("removed", lambda example, _: without_answer(example)),
-        ("changed", passages.changed),
-    ]
+    constructors: dict[Kind, Callable[[Example, random.Random], Example | None]] = {
+        "elsewhere": lambda example, _: passages.elsewhere(example),
+        "removed": lambda example, _: without_answer(example),
+        "changed": passages.changed,
+        "negated": lambda example, _: negated(example),
+        "opposite": opposite,
+    }
     draw.shuffle(answerable)
     constructed: list[Example] = []
+    made = dict.fromkeys(kinds, 0)
     for example in answerable:
         if len(constructed) >= count:
             break
-        turn = len(constructed) % len(kinds)
-        for name, kind in kinds[turn:] + kinds[:turn]:
-            negative = kind(example, draw)
+        for kind in sorted(kinds, key=made.__getitem__):
+            negative = constructors[kind](example, draw)
             if negative is not None:
-                constructed.append(replace(negative, id=f"{example.id}-{name}", answers=()))
+                constructed.append(replace(negative, id=f"{example.id}-{kind}", answers=()))
+                made[kind] += 1
                 break
     return constructed
 
@@ -65,20 +76,43 @@ def without_answer(example: Example) -> Example | None:
     return replace(example, context=context)
 
 
+def negated(example: Example) -> Example | None:
+    """Take the question's "not" out, or put one into its first auxiliary verb; None when there is neither."""
+    question = example.question
+    if _NOT.search(question):
+        return replace(example, question=_NOT.sub("", question, count=1))
+    auxiliary = _AUXILIARY.search(question)
+    if auxiliary is None:
+        return None
+    return replace(example, question=f"{question[: auxiliary.end()]}n't{question[auxiliary.end() :]}")
+
+
+def opposite(example: Example, draw: random.Random) -> Example | None:
+    """Replace a word of the question by its opposite, unless the passage has that too."""
+    passage = set(_WORD.findall(example.context.lower()))
+    words = [
+        (word, other)
+        for word in _WORD.finditer(example.question)
+        if (other := OPPOSITES.get(word.group().lower())) and other not in passage
+    ]
+    if not words:
+        return None
+    return _with(example, *draw.choice(words))
+
+
 class _Passages:
-    """The passages of some examples, by source, with an index of their words."""
+    """The passages of some examples, by source, with an index of their words and their names."""
 
     def __init__(self, examples: list[Example]) -> None:
         self._contexts: dict[str, list[str]] = defaultdict(list)
         self._passages_by_word: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
-        self._entities: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._names: dict[str, list[str]] = defaultdict(list)
         for source, context in dict.fromkeys((e.source, e.context) for e in examples):
             number = len(self._contexts[source])
             self._contexts[source].append(context)
             for word in set(normalise(context).split()):
                 self._passages_by_word[source][word].add(number)
-            for kind, pattern in (("name", _NAME), ("number", _NUMBER)):
-                self._entities[source, kind] += pattern.findall(context)
+            self._names[source] += _NAME.findall(context)
 
     def elsewhere(self, example: Example) -> Example | None:
         """Pair the question with the passage that shares most rare words with it and lacks its answer."""
@@ -96,18 +130,32 @@ class _Passages:
         return None
 
     def changed(self, example: Example, draw: random.Random) -> Example | None:
-        """Replace a name or number of the question by another one of the source."""
-        for kind, pattern in (("number", _NUMBER), ("name", _NAME)):
-            matches = list(pattern.finditer(example.question))
-            if not matches:
-                continue
-            replaced = draw.choice(matches)
-            others = self._entities[example.source, kind]
-            for other in draw.sample(others, k=min(8, len(others))):
-                if normalise(other) not in normalise(example.context) and other not in example.question:
-                    question = example.question[: replaced.start()] + other + example.question[replaced.end() :]
-                    return replace(example, question=question)
+        """Replace a number of the question by one near it, or a name by another of the passage or of the source."""
+        numbers = [(n, _near(n.group(), draw)) for n in _NUMBER.finditer(example.question) if n.group().isdigit()]
+        names = list(_NAME.finditer(example.question))
+        if numbers:
+            replaced, other = draw.choice(numbers)
+            return _with(example, replaced, other) if other not in example.context else None
+        if not names:
+            return None
+        beside = without_answer(example)
+        here = _NAME.findall(beside.context) if beside else []
+        elsewhere = self._names[example.source]
+        for other in [*draw.sample(here, k=min(4, len(here))), *draw.sample(elsewhere, k=min(8, len(elsewhere)))]:
+            if normalise(other) not in normalise(example.question):
+                return _with(example, draw.choice(names), other)
         return None
+
+
+def _near(number: str, draw: random.Random) -> str:
+    """Return another whole number within 10 of this one."""
+    return str(max(0, int(number) + draw.choice((-1, 1)) * draw.randint(1, 10)))
+
+
+def _with(example: Example, replaced: re.Match[str], text: str) -> Example:
+    """Return the example with a part of its question replaced."""
+    question = example.question
+    return replace(example, question=f"{question[: replaced.start()]}{text}{question[replaced.end() :]}")
 
 
 def _contains_answer(context: str, example: Example) -> bool:

@@ -1,8 +1,12 @@
+import random
+
 import pytest
 
 from training.data import Example, GoldAnswer
 from training.measure.metrics import normalise
-from training.prepare.negatives import construct, without_answer
+from training.prepare.negatives import construct, negated, opposite, without_answer
+
+KINDS = ("elsewhere", "removed", "changed")
 
 
 def example(question, context, *answers, number=0, source="s"):
@@ -59,7 +63,7 @@ def passages():
 def test_every_kind_is_constructed_and_none_holds_the_answer():
     examples = passages()
     by_id = {e.id: e for e in examples}
-    constructed = construct(examples, 99, seed=3)
+    constructed = construct(examples, 99, 3, KINDS)
     assert {e.id.split("-")[1] for e in constructed} == {"elsewhere", "removed", "changed"}
     for negative in constructed:
         number, kind = negative.id.split("-")
@@ -74,7 +78,7 @@ def test_every_kind_is_constructed_and_none_holds_the_answer():
 
 
 def test_the_passage_elsewhere_shares_the_questions_rare_words():
-    constructed = construct(passages(), 99, seed=3)
+    constructed = construct(passages(), 99, 3, KINDS)
     elsewhere = [negative for negative in constructed if negative.id.endswith("elsewhere")]
     assert elsewhere
     assert all("Harbour" in negative.context for negative in elsewhere if "Harbour" in negative.question)
@@ -82,11 +86,55 @@ def test_the_passage_elsewhere_shares_the_questions_rare_words():
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_no_more_than_asked_for_and_the_same_for_the_same_seed(count):
-    constructed = construct(passages(), count, seed=3)
+    constructed = construct(passages(), count, 3, KINDS)
     assert len(constructed) == count
-    assert constructed == construct(passages(), count, seed=3)
+    assert constructed == construct(passages(), count, 3, KINDS)
 
 
 def test_unanswerable_questions_and_an_empty_list_give_nothing():
     impossible = Example("1", "Why?", BAKERY, (), "t", "s")
-    assert construct([impossible], 5, seed=1) == construct([], 5, seed=1) == []
+    assert construct([impossible], 5, 1, KINDS) == construct([], 5, 1, KINDS) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Where did the bakery move?", "Where didn't the bakery move?"),
+        ("What was in the oven?", "What wasn't in the oven?"),
+        ("Who didn't open it?", "Who did open it?"),
+        ("Who was never there?", "Who was there?"),
+        ("Who opened the bakery?", None),
+    ],
+)
+def test_a_question_is_negated(question, expected):
+    negative = negated(example(question, BAKERY, "Dublin"))
+    assert (negative and negative.question) == expected
+
+
+def test_a_word_becomes_its_opposite_unless_the_passage_has_that_too():
+    question = "What did the first owner buy?"
+    context = "The first owner bought an oven."
+    negative = opposite(example(question, context, "oven"), random.Random(1))
+    assert negative is not None
+    assert negative.question in {"What did the last owner buy?", "What did the first owner sell?"}
+    assert opposite(example("Who was first?", f"{context} The last bought it.", "owner"), random.Random(1)) is None
+
+
+def test_a_number_becomes_one_near_it_and_a_name_another_of_the_passage():
+    numbered = example("Who moved to Dublin in 1999?", BAKERY, "Ada")
+    (changed,) = construct([numbered], 1, 3, ["changed"])
+    assert changed.context == BAKERY
+    number = int(changed.question.removeprefix("Who moved to Dublin in ").removesuffix("?"))
+    assert number in set(range(1989, 2010)) - {1999}
+    named = example("When was the bakery in Cork opened?", "It was opened in 1980 in Cork. It moved to Dublin.", "1980")
+    (changed,) = construct([named], 1, 3, ["changed"])
+    assert changed.question == "When was the bakery in Dublin opened?"
+
+
+def test_no_kind_outweighs_the_others_where_all_are_possible():
+    rivers = [
+        example(f"Where did {n} boats leave first?", f"{n} boats left from quay {n}q.", f"quay {n}q", number=n)
+        for n in range(20, 50)
+    ]
+    kinds = [negative.id.split("-")[1] for negative in construct(rivers, 30, 3, ["changed", "negated", "opposite"])]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"changed": 10, "negated": 10, "opposite": 10}
