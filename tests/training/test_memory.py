@@ -2,9 +2,11 @@
 
 import json
 import os
-import resource
+import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +18,10 @@ from tests.training import networks
 pytestmark = [pytest.mark.memory, pytest.mark.timeout(7200)]
 
 LAYERS, SIZE = 29, 1024
-MOST = {"int8": 2.75, "float32": 3.5}
+MOST = 2.5
 """Greatest memory of an import, by the size of the network's weights."""
+INTERVAL_S = 0.05
+ANONYMOUS = re.compile(r"RssAnon:\s+(\d+) kB")
 FLAGS = ("--min-f1", "*=0", "--min-served-ratio", "0", "--max-calibration-error", "1")
 IMPORT = """
 import sys
@@ -47,29 +51,33 @@ def large(tmp_path_factory):
 
 
 def run(home, *words):
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env={**os.environ, "BENTOML_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+    """Return what a command prints, and the most memory that it had (bytes).
+
+    Pages of files, such as a mapped checkpoint, do not count: the kernel drops them where memory is short.
+    """
+    environment = {**os.environ, "BENTOML_HOME": str(home)}
+    peak = 0
+    with subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max(peak, *(1024 * int(size) for size in ANONYMOUS.findall(status)), 0)
+            time.sleep(INTERVAL_S)
+        printed = process.stdout.read().decode()
+    assert process.returncode == 0, printed
+    return printed, peak
 
 
-@pytest.mark.parametrize("precision", MOST)  # the greater one last: its peak is that of all children
+@pytest.mark.parametrize("precision", ["int8", "float32"])
 def test_an_import_and_its_service_take_what_is_said(large, precision, tmp_path):
     context = "Ada Okonkwo keeps the lighthouse at Skerryvore."
     row = {"id": "1", "question": "Who keeps it?", "context": context}
     (tmp_path / "one.json").write_text(json.dumps([{**row, "answers": [{"text": "Ada Okonkwo", "answer_start": 0}]}]))
     options = ("--data", str(tmp_path / "one.json"), "--precision", precision, *FLAGS)
-    tag = run(tmp_path, "-c", IMPORT, str(large), *options).strip()
-    peak = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the greatest child so far
+    printed, peak = run(tmp_path, "-c", IMPORT, str(large), *options)
     share = peak / (large / "model.safetensors").stat().st_size
     print(f"\nimport as {precision}: {peak / 1e6:.0f} MB, {share:.2f} times the network's size")
 
-    print(run(tmp_path, "-m", "loadtest", "memory", tag, "--output", str(tmp_path)))
+    print(run(tmp_path, "-m", "loadtest", "memory", printed.strip(), "--output", str(tmp_path))[0])
     (served,) = json.loads((tmp_path / "memory.json").read_text())["models"]
-    assert share <= MOST[precision]
+    assert share <= MOST
     assert 1 <= served["ratio"] <= 1.5
