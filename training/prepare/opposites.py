@@ -1,5 +1,9 @@
 """English words that turn a question into its opposite, for constructed unanswerable questions."""
 
+from __future__ import annotations
+
+import re
+
 _PAIRS = """
 able unable|accept reject|active inactive|ancient modern|approved rejected|arrive leave|attack defend|began ended
 begin end|beginning ending|below above|best worst|better worse|big small|birth death|born died|bottom top|buy sell
@@ -21,7 +25,7 @@ tallest shortest|upper lower|usually rarely|victory defeat|warm cool|wide narrow
 
 
 def _both_ways() -> dict[str, str]:
-    pairs = [tuple(pair.split()) for line in _PAIRS.strip().splitlines() for pair in line.split("|")]
+    pairs = [(first, second) for first, second in map(str.split, re.split(r"[|\n]", _PAIRS.strip()))]
     return {second: first for first, second in pairs} | dict(pairs)
 
 

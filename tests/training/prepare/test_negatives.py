@@ -4,9 +4,9 @@ import pytest
 
 from training.data import Example, GoldAnswer
 from training.measure.metrics import normalise
-from training.prepare.negatives import construct, negated, opposite, without_answer
+from training.prepare.negatives import Kind, construct, negated, opposite, without_answer
 
-KINDS = ("elsewhere", "removed", "changed")
+KINDS: tuple[Kind, ...] = ("elsewhere", "removed", "changed")
 
 
 def example(question, context, *answers, number=0, source="s"):
