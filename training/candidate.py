@@ -134,7 +134,7 @@ def measure(
 
 
 def _over_full_precision(own: Readings, full_precision: Readings, fitted: ReaderSettings) -> Gain | None:
-    """Compare the two precisions where there is an answer: the null threshold was fitted to one of them only."""
+    """Compare the two precisions where there is an answer: "no answer" was fitted to one of them only."""
     forced = [
         predict([pair for pair in readings if pair[0].answers], fitted, allow_no_answer=False)
         for readings in (own, full_precision)

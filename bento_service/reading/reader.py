@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bento_service.errors import UnusableArgument, UnusableWindow
 from bento_service.reading.engines import Engine, Logits
@@ -83,11 +83,14 @@ class ReaderSettings(BaseModel):
     doc_stride: int = Field(64, ge=0, description="overlap of neighbouring windows in tokens")
     max_answer_length: int = Field(30, ge=1, description="longest answer in tokens")
     temperature: float = Field(1.0, gt=0, description="divides scores before they become probabilities")
-    null_score_diff_threshold: float = Field(
-        0.0, description='"no answer" when the null score exceeds the best span\'s score by more than this'
-    )
     null_scale: float = Field(1.0, ge=0, description='multiplies the log-odds of "no answer"')
     null_shift: float = Field(0.0, description='is added to the log-odds of "no answer", after they were multiplied')
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_threshold(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Leave out what decided "no answer" in models stored up to 2026, and decides nothing any more."""
+        return {name: value for name, value in values.items() if name != "null_score_diff_threshold"}
 
 
 @dataclass(frozen=True)
@@ -126,16 +129,17 @@ class Reading:
     def decide(self, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
         """Return the answers that this reading's `decode` leads to.
 
-        Contexts without any span have no answer, even if the query does not allow that. If it does not, the confidence
-        does not depend on the null score.
+        "No answer" comes first where the contexts have no span, and where the query allows it unless the best answer
+        is likelier to be right. If the query does not allow it, the confidence does not depend on the null score.
         """
         query = self.query
         unanswerable = decoded.null_probability(settings.null_scale, settings.null_shift)
         answered = 1 - unanswerable if query.allow_no_answer else 1.0
         answers = [self._answer(span, answered) for span in decoded.spans]
-        if answers and not (query.allow_no_answer and decoded.null_score_diff > settings.null_score_diff_threshold):
+        no_answer = self._no_answer(unanswerable)
+        if answers and not (query.allow_no_answer and no_answer.confidence >= answers[0].confidence):
             return answers
-        return [self._no_answer(unanswerable), *answers][: query.top_k]
+        return [no_answer, *answers][: query.top_k]
 
     def _answer(self, span: Span, answered: float) -> Answer:
         """Return a span as an answer. answered: probability that there is one."""

@@ -59,22 +59,15 @@ class Span:
 class Decoded:
     """What the logits of one question's windows say: spans, best first, and how likely there is no answer.
 
-    null_log_odds: of the null score against all spans. best_score: of all spans.
+    null_log_odds: of the null score against all spans.
     """
 
     spans: tuple[Span, ...]
-    null_score: float
     null_log_odds: float = math.inf
-    best_score: float = -math.inf
 
     def null_probability(self, scale: float = 1.0, shift: float = 0.0) -> float:
         """Return the probability that there is no answer. scale, shift: of its log-odds, fitted (Platt scaling)."""
         return float(np.exp(-np.logaddexp(0, -scale * self.null_log_odds - shift))) if self.spans else 1.0
-
-    @property
-    def null_score_diff(self) -> float:
-        """Null score minus best span's score; SQuAD 2.0 says "no answer" above a threshold of it."""
-        return self.null_score - self.best_score
 
 
 def decode(
@@ -101,8 +94,8 @@ def decode(
     scores, places = _join(windows, logits, contexts, max_answer_length)
     if len(contexts) > 1:
         scores += passage_scores(windows, logits, len(contexts))[places.passages, None]
-    if not scores.size or (best_score := float(scores.max())) == -math.inf:
-        return Decoded((), null_score)
+    if not scores.size or scores.max() == -math.inf:
+        return Decoded(())
     weights, total, log_partition = _softmax(scores, temperature)
 
     def whole(passage: int, start: int, end: int) -> tuple[int, int]:
@@ -124,7 +117,7 @@ def decode(
         for text, share in zip(texts, shares, strict=True)
     ]
     null_log_odds = null_score / temperature - log_partition
-    return Decoded(_ranked(spans, best, n_best_size), null_score, null_log_odds, best_score)
+    return Decoded(_ranked(spans, best, n_best_size), null_log_odds)
 
 
 def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bento_service.reading.reader import ReaderSettings
 from bento_service.reading.spans import owned_starts
 from bento_service.reading.windows import Window
 from bento_service.reading.words import whole_characters
@@ -49,10 +50,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Asked:
-    """A query, as far as it decides how spans are chosen. threshold: of the stored model, for "no answer"."""
+    """A query, as far as it decides how spans are chosen, and the settings of the model that it is asked of."""
 
     context: str
-    threshold: float
+    settings: ReaderSettings
     doc_stride: int = 128
     handle_impossible_answer: bool = False
 
@@ -69,7 +70,7 @@ def explain(asked: Asked, ours: list[dict[str, Any]], theirs: dict[str, Any]) ->
     if nothing and not any(_shows(asked.context, span.tokens) for span in spans):
         return CHARACTERS  # nothing of the context can be an answer
     if nothing != nothing_there and (asked.handle_impossible_answer or nothing_there):
-        by_rule = _by_threshold(nothing, spans, theirs["windows"], asked)
+        by_rule = _by_confidence(ours[0], spans[0].logits, theirs["windows"], asked)
         return (NO_ANSWER if asked.handle_impossible_answer else CHARACTERS) if by_rule or nothing_there else None
     place, expected = _place(ours[0]), _place(theirs["answers"][0])
     if place == expected:
@@ -81,10 +82,22 @@ def explain(asked: Asked, ours: list[dict[str, Any]], theirs: dict[str, Any]) ->
     return _kind(place, spans, asked, several=len(theirs["windows"]) > 1)
 
 
-def _by_threshold(nothing: bool, spans: list[Span], windows: list[dict[str, Any]], asked: Asked) -> bool:
-    """Return whether it is by the model's threshold that we say that there is no answer, or that there is one."""
-    over = min(window["null"] for window in windows) - spans[0].logits - asked.threshold
-    return nothing == (over > 0) or abs(over) < NOISE
+def _by_confidence(ours: dict[str, Any], best: float, windows: list[dict[str, Any]], asked: Asked) -> bool:
+    """Return whether our first answer is the likelier one, of "no answer" and the span with the `best` logits.
+
+    A span is at least as likely to be right as its own share of all spans says, which the probability of "no answer"
+    tells too; "no answer" is least likely if all spans that there may be have the logits of the best.
+    """
+    settings, score = asked.settings, min(max(ours["score"], 1e-9), 1 - 1e-9)
+    null = min(window["null"] for window in windows)
+    if ours["answer"] == "":
+        log_odds = (math.log(score / (1 - score)) - settings.null_shift) / settings.null_scale
+        share = math.exp(log_odds + (best - null) / settings.temperature)
+        return score > (1 - score) * share * (1 - NOISE)
+    possible = MAX_ANSWER_LEN * sum(window["tokens"] for window in windows)
+    log_odds = (null - best) / settings.temperature - math.log(possible)
+    least = 1 / (1 + math.exp(-settings.null_scale * log_odds - settings.null_shift))
+    return score > least * (1 - NOISE)
 
 
 def _kind(place: Place, spans: list[Span], asked: Asked, *, several: bool) -> str | None:

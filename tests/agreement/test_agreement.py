@@ -68,14 +68,14 @@ def queries_of(pairs):
     return asked + [query | OPTIONS[i % len(OPTIONS)] for i, query in enumerate(asked[::PART])]
 
 
-def compare(name, queries, ours, theirs, threshold):
+def compare(name, queries, ours, theirs, settings):
     """Print how many answers of a network are of which kind, and fail on one that is of none."""
     kinds: Counter[str] = Counter()
     unknown = []
     for query, our, their in zip(queries, ours, theirs, strict=True):
         options = {option: query[option] for option in ("doc_stride", "handle_impossible_answer") if option in query}
         rows = our if isinstance(our, list) else [our]
-        asked = differences.Asked(separated(query)["context"], threshold, **options)
+        asked = differences.Asked(separated(query)["context"], settings, **options)
         kind = differences.explain(asked, rows, their)
         if kind == differences.SAME and separated(query) != query:
             kind = differences.SEPARATED
@@ -101,7 +101,7 @@ def test_a_small_network_of_every_family(family, tmp_path, baseline):
     qa = QuestionAnsweringPipeline(artifact.load(served).reader())
     queries = queries_of(TEXTS)
     theirs = baseline.ask(folder, [separated(query) for query in queries])
-    compare(family, queries, [qa(**query) for query in queries], theirs, settings.null_score_diff_threshold)
+    compare(family, queries, [qa(**query) for query in queries], theirs, settings)
 
 
 @pytest.mark.parametrize("family", networks.CONFIGS)
@@ -157,6 +157,6 @@ def test_the_stored_model_on_questions_of_the_sample(imported, baseline):
         check=True,
     )
     folder = home / "models" / tag.replace(":", "/")
-    threshold = artifact.load(folder).settings.null_score_diff_threshold
+    settings = artifact.load(folder).settings
     theirs = baseline.ask(checkpoint, [separated(query) for query in queries])
-    compare("the stored model", queries, json.loads(done.stdout), theirs, threshold)
+    compare("the stored model", queries, json.loads(done.stdout), theirs, settings)

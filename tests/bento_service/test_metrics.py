@@ -60,7 +60,7 @@ def test_a_request_is_counted_by_its_questions_windows_and_seconds(reader):
 
 def test_no_answer_is_an_outcome_of_its_own(reader):
     metrics = Metrics("m", "b")
-    settings = reader.settings.model_copy(update={"null_score_diff_threshold": -1e6})
+    settings = reader.settings.model_copy(update={"null_shift": 1e6})
     prepared = reader.prepare([Query("Who?", "Ada swims.", allow_no_answer=True)])
     read = reader.submit(prepared).result(WAIT_S)
     answers = [reading.answers(settings) for reading in prepared.readings(read.logits)]

@@ -71,7 +71,7 @@ def test_top_k_gives_a_list_where_there_are_several(qa):
 
 
 def test_no_answer_only_where_it_is_allowed(qa):
-    always = qa.reader.settings.model_copy(update={"null_score_diff_threshold": -1e9})
+    always = qa.reader.settings.model_copy(update={"null_shift": 1e6})
     never_sure = pipelines.QuestionAnsweringPipeline(qa.reader)
     settings, qa.reader.settings = qa.reader.settings, always
     try:

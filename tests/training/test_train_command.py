@@ -99,7 +99,7 @@ def test_negatives_are_constructed_and_soft_labels_are_learnt(tmp_path, tiny_set
     assert provenance["labels"]["teacher"] == {"model": "teacher:1"}
     assert provenance["settings"]["labels"] == "labels.jsonl"
     assert provenance["settings"]["narrowing"] is False
-    assert json.loads((served / "reader.json").read_text())["null_score_diff_threshold"] != 0
+    assert json.loads((served / "reader.json").read_text())["null_shift"] != 0
 
 
 def test_bad_rows_stop_a_run_unless_they_are_repaired_and_counted(tmp_path, tiny_settings):

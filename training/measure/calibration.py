@@ -82,16 +82,16 @@ def coverage(confidences: Floats, right: Flags) -> list[dict[str, float]]:
     return rows
 
 
-def no_answer(differences: Floats, refused: Flags, impossible: Flags) -> dict[str, float]:
-    """Return the ROC AUC of the null score, and the accuracy in percent on answerable and unanswerable questions.
+def no_answer(probabilities: Floats, refused: Flags, impossible: Flags) -> dict[str, float]:
+    """Return the ROC AUC of "no answer", and the accuracy in percent on answerable and unanswerable questions.
 
-    differences: null score minus best span's score, shape (n,). refused: "no answer" was predicted. impossible: the
+    probabilities: that there is no answer, shape (n,). refused: "no answer" was predicted. impossible: the
     question is unanswerable; at least one is. Figures that need both kinds of question are left out if there is one.
     """
     report = {"NoAns_accuracy": round(float(100 * refused[impossible].mean()), 3)}
     if not impossible.all():
         report["HasAns_accuracy"] = round(float(100 * (~refused)[~impossible].mean()), 3)
-        report["roc_auc"] = round(roc_auc(differences, impossible), 4)
+        report["roc_auc"] = round(roc_auc(probabilities, impossible), 4)
     return report
 
 
@@ -144,21 +144,3 @@ def platt_scaling(log_odds: Floats, positive: Flags) -> tuple[float, float]:
     if parameters[0] < 0:  # the log-odds say nothing: the share of the positives is all that is known
         return 0.0, float(np.log((positive.sum() + 0.5) / ((~positive).sum() + 0.5)))
     return float(parameters[0]), float(parameters[1])
-
-
-def best_threshold(differences: Floats, f1: Floats, impossible: Flags) -> float:
-    """Return the null score difference threshold with the best mean F1; "no answer" is predicted above it.
-
-    f1: of the best span, shape (n,); an impossible question counts 1 when it is refused. Between the two neighbours
-    that it separates, the threshold stands in the middle. Source: `find_best_thresh` of SQuAD 2.0's evaluation script.
-    """
-    order = np.argsort(differences, kind="stable")
-    answered, refused = np.where(impossible, 0, f1)[order], impossible[order].astype(float)
-    # Position i: the first i are answered, the others refused.
-    totals = np.concatenate([[0], np.cumsum(answered)]) + (refused.sum() - np.concatenate([[0], np.cumsum(refused)]))
-    ordered = np.nan_to_num(differences[order], posinf=1e4)  # a context without any span
-    totals[1:-1][ordered[1:] == ordered[:-1]] = -1  # equal scores cannot be told apart
-    best = int(totals.argmax())
-    if best in (0, len(order)):
-        return float(ordered[0] - 1 if best == 0 else ordered[-1] + 1)
-    return float((ordered[best - 1] + ordered[best]) / 2)

@@ -37,12 +37,12 @@ The queries force an answer; `predict` allows "no answer" on request.
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's answer to an example, and its exact match and F1."""
+    """A model's answer to an example, and its exact match and F1. null_probability: that there is no answer."""
 
     example: Example
     answer: Answer
     scored: Scored
-    null_score_diff: float
+    null_probability: float
 
     @property
     def right(self) -> bool:
@@ -104,7 +104,8 @@ def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bo
         golds = [gold.text for gold in example.answers]
         exact, f1 = score(answer.text, golds, spaceless=is_text_spaceless(example.context))
         scored = Scored(example.id, example.source, bool(example.answers), exact, f1)
-        predictions.append(Prediction(example, answer, scored, decoded.null_score_diff))
+        null_probability = decoded.null_probability(settings.null_scale, settings.null_shift)
+        predictions.append(Prediction(example, answer, scored, null_probability))
     return predictions
 
 
@@ -134,7 +135,7 @@ def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
         if answerable:
             report["forced"] = _summarise(predict(answerable, settings), predict(answerable, _unfitted(settings)))
         report["no_answer"] = calibration.no_answer(
-            np.array([p.null_score_diff for p in predictions]),
+            np.array([p.null_probability for p in predictions]),
             np.array([not p.answer.text for p in predictions]),
             np.array([not p.example.answers for p in predictions]),
         )
@@ -187,7 +188,7 @@ def _no_answer_line(NoAns_accuracy: float, HasAns_accuracy: float | None = None,
     line = f'"no answer" is predicted for {NoAns_accuracy:.1f} % of the unanswerable questions'
     if HasAns_accuracy is None:
         return line
-    return f"{line} and {100 - HasAns_accuracy:.1f} % of the answerable; ROC AUC of the null score {roc_auc:.3f}"
+    return f"{line} and {100 - HasAns_accuracy:.1f} % of the answerable; ROC AUC {roc_auc:.3f}"
 
 
 def _rows(name: str, metrics: dict[str, float]) -> Iterable[tuple[str, int, float, float]]:

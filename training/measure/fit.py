@@ -1,4 +1,4 @@
-"""Fits the temperature, the null threshold and the null probability of the reader settings to held-out readings."""
+"""Fits the temperature and the null probability of the reader settings to held-out readings."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FLATTER, SHARPER = np.geomspace(1, 4, 17)[1:], np.geomspace(1, 0.5, 9)[1:]
 
 
 def fit(readings: Readings, settings: ReaderSettings, no_answer_share: float | None = None) -> ReaderSettings:
-    """Return the settings with the best temperature and null probability, by log loss, and null threshold, by F1.
+    """Return the settings with the temperature and the null probability of the least log loss.
 
-    The temperature is fitted to the answerable questions, the others to all, or to those `with_share` leaves; they stay
-    when none is unanswerable.
+    The temperature is fitted to the answerable questions, the null probability to all, or to those `with_share` leaves;
+    it stays when none is unanswerable.
     """
     answerable = [(example, reading) for example, reading in readings if example.answers]
     if answerable:
@@ -32,16 +32,9 @@ def fit(readings: Readings, settings: ReaderSettings, no_answer_share: float | N
         settings = settings.model_copy(update={"temperature": round(calibration.best_temperature(losses), 4)})
     if answerable and len(answerable) < len(readings):
         readings = with_share(readings, no_answer_share)
-        forced = predict(readings, settings, allow_no_answer=False)
-        threshold = calibration.best_threshold(
-            np.array([p.null_score_diff for p in forced]),
-            np.array([p.scored.f1 for p in forced]),
-            np.array([not p.example.answers for p in forced]),
-        )
         null_log_odds = np.array([reading.decode(settings).null_log_odds for _, reading in readings])
-        scale, shift = calibration.platt_scaling(null_log_odds, np.array([not p.example.answers for p in forced]))
-        fitted = {"null_score_diff_threshold": threshold, "null_scale": scale, "null_shift": shift}
-        settings = settings.model_copy(update={name: round(value, 4) for name, value in fitted.items()})
+        scale, shift = calibration.platt_scaling(null_log_odds, np.array([not e.answers for e, _ in readings]))
+        settings = settings.model_copy(update={"null_scale": round(scale, 4), "null_shift": round(shift, 4)})
     return settings
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,11 @@ ROWS, SQUAD = ".jsonl", ".json"
 
 
 def row(prediction: Prediction) -> dict[str, Any]:
-    """Return a prediction for JSON. start, end: code points of the context. confidence: as served."""
-    example, answer, difference = prediction.example, prediction.answer, prediction.null_score_diff
+    """Return a prediction for JSON.
+
+    start, end: code points of the context. confidence: as served. no_answer: probability that there is none.
+    """
+    example, answer = prediction.example, prediction.answer
     return {
         "id": example.id,
         "source": example.source,
@@ -29,7 +31,7 @@ def row(prediction: Prediction) -> dict[str, Any]:
         "confidence": answer.confidence,
         "start": answer.start,
         "end": answer.end,
-        "null_score_diff": difference if math.isfinite(difference) else None,
+        "no_answer": prediction.null_probability,
         "expected": [gold.text for gold in example.answers],
         "exact_match": prediction.scored.exact,
         "f1": prediction.scored.f1,

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent.parent / "pretrained"
 WEIGHTS = "weights.safetensors"
 STORED = "stored"
 """The folder of the default model as the model store has it, which `make serve` puts there."""
-CALIBRATION = ("temperature", "null_score_diff_threshold", "null_scale", "null_shift")
+CALIBRATION = ("temperature", "null_scale", "null_shift")
 """The reader's settings that were fitted to the weights, on questions held out of their training data."""
 
 

@@ -79,7 +79,7 @@ def test_offsets_count_code_points_behind_emoji(tokenizer):
 
 
 @pytest.mark.parametrize(("null", "text"), [(3.0, "needle"), (7.0, "")])
-def test_no_answer_when_the_null_score_exceeds_the_best_span(tokenizer, null, text):
+def test_no_answer_when_that_is_more_probable_than_the_best_answer(tokenizer, null, text):
     # "needle" scores 5 + 5 = 10, the null score is 2 * null: 6 or 14.
     reader, _ = pointing(tokenizer, "needle", null=null)
     (answer,) = reader.answer(Query("where?", "straw needle", allow_no_answer=True))
@@ -98,10 +98,26 @@ def test_confidence_counts_the_null_score_only_where_no_answer_is_allowed(tokeni
     assert allowed.confidence == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-3)
 
 
-def test_the_threshold_shifts_the_decision(tokenizer):
-    # 14 - 10 = 4 is not above 4.5.
-    reader, _ = pointing(tokenizer, "needle", null=7.0, null_score_diff_threshold=4.5)
-    assert reader.answer(Query("where?", "straw needle", allow_no_answer=True))[0].text == "needle"
+def test_what_was_fitted_shifts_the_decision(tokenizer):
+    # The log-odds are 14 - 10 = 4, less 4.5.
+    reader, _ = pointing(tokenizer, "needle", null=7.0, null_shift=-4.5)
+    (answer,) = reader.answer(Query("where?", "straw needle", allow_no_answer=True))
+    assert (answer.text, answer.confidence) == ("needle", pytest.approx(1 / (1 + math.exp(-0.5)), abs=1e-3))
+
+
+def test_no_answer_competes_with_an_answer_not_with_its_places(tokenizer):
+    # Each place scores 10, the null score is 10.4: the two places say the same, and add up to more.
+    reader, _ = pointing(tokenizer, "needle", null=5.2)
+    twice, once = (Query("where?", text, allow_no_answer=True) for text in ("needle straw needle", "needle straw"))
+    assert reader.answer(twice)[0].text == "needle"
+    assert reader.answer(once)[0].text == ""
+
+
+def test_a_model_stored_before_the_confidence_decided_is_read():
+    before = {"temperature": 1.5, "null_score_diff_threshold": -2.9, "null_scale": 0.5}
+    assert ReaderSettings.model_validate(before) == ReaderSettings(temperature=1.5, null_scale=0.5)
+    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+        ReaderSettings.model_validate({"threshold": 1})
 
 
 def test_windows_of_many_queries_share_batches_and_keep_their_order(tokenizer):

@@ -3,7 +3,6 @@ import pytest
 
 from training.measure.calibration import (
     best_temperature,
-    best_threshold,
     calibration_error,
     confidence,
     coverage,
@@ -80,12 +79,6 @@ def test_best_temperature_stays_at_1_as_long_as_that_may_be_true():
     assert best_temperature({0.5: np.array([0.01]), 1.0: np.array([0.1]), 2.0: np.array([0.4])}) == 1
 
 
-def test_best_threshold_stands_between_what_it_separates():
-    # Answering the two with the lowest differences gives F1 1 + 0.5, refusing the two impossible ones 2 more.
-    differences = np.array([-5.0, -1.0, 3.0, 4.0])
-    assert best_threshold(differences, np.array([1, 0.5, 0, 0]), flags(0, 0, 1, 1)) == pytest.approx(1.0)
-
-
 def test_platt_scaling_finds_the_scale_and_the_shift_of_log_odds():
     # Of 400 at each of seven log-odds, as many are positive as twice the log-odds less 1 say.
     odds = np.repeat(np.arange(-3, 4), 400).astype(float)
@@ -103,24 +96,6 @@ def test_log_odds_that_point_the_wrong_way_count_nothing():
     # One of four is positive: (1 + 1/2) / (3 + 1/2).
     scale, shift = platt_scaling(np.array([-9.0, 1.0, 2.0, 3.0]), flags(1, 0, 0, 0))
     assert [scale, shift] == pytest.approx([0, np.log(1.5 / 3.5)])
-
-
-@pytest.mark.parametrize(("impossible", "side"), [((0, 0), 1), ((1, 1), -1)])
-def test_best_threshold_of_one_class_is_outside_of_all(impossible, side):
-    differences = np.array([-2.0, 5.0])
-    threshold = best_threshold(differences, np.array([1.0, 1.0]), flags(*impossible))
-    assert ((differences > threshold) == (side < 0)).all()
-
-
-def test_best_threshold_does_not_part_equal_scores():
-    # Between the two at 1.0 there is no threshold: either both are answered (F1 1) or both refused (1), and 0 answered.
-    threshold = best_threshold(np.array([1.0, 1.0, 0.0]), np.array([1.0, 0.0, 1.0]), flags(0, 1, 0))
-    assert threshold == pytest.approx(0.5) or threshold > 1
-
-
-def test_best_threshold_survives_a_context_without_any_span():
-    threshold = best_threshold(np.array([0.0, np.inf]), np.array([1.0, 0.0]), flags(0, 1))
-    assert 0 < threshold < np.inf
 
 
 def test_no_answer_reports_both_sides():

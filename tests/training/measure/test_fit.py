@@ -47,10 +47,12 @@ def test_the_calibration_error_after_fitting_is_that_of_unseen_questions():
     assert sum(b["total"] for b in errors["bins"]) == 320
 
 
-def test_the_threshold_parts_the_answerable_from_the_rest():
-    # Best span 0 + 0 either way (odds of 1); null scores -4 where there is an answer, +6 where there is none.
-    some = [reading(i, odds=1, gold="aa" if i % 2 else "", null=-2.0 if i % 2 else 3.0) for i in range(10)]
-    assert fit(some, SETTINGS).null_score_diff_threshold == pytest.approx(1.0)
+def test_no_answer_parts_the_unanswerable_from_the_rest():
+    # Best span 0 + 0 either way (odds of 1); null scores -14 where there is an answer, -8 where there is none.
+    some = [reading(i, odds=1, gold="aa" if i % 2 else "", null=-7.0 if i % 2 else -4.0) for i in range(40)]
+    said = [not p.answer.text for p in predict(some, fit(some, SETTINGS))]
+    assert said == [not example.answers for example, _ in some]
+    assert not any(not p.answer.text for p in predict(some, SETTINGS))
 
 
 def test_the_probability_of_no_answer_is_that_of_the_questions():
@@ -85,9 +87,10 @@ def test_no_answer_is_fitted_to_sources_that_have_both_kinds():
     assert len(with_share(answered + unanswered, 0.5)) == 20
 
 
-def test_without_unanswerable_questions_the_threshold_stays():
-    settings = SETTINGS.model_copy(update={"null_score_diff_threshold": 2.5})
-    assert fit(readings(1.0), settings).null_score_diff_threshold == 2.5
+def test_without_unanswerable_questions_no_answer_stays_as_it_is():
+    settings = SETTINGS.model_copy(update={"null_scale": 0.5, "null_shift": 2.5})
+    fitted = fit(readings(1.0), settings)
+    assert (fitted.null_scale, fitted.null_shift) == (0.5, 2.5)
 
 
 def test_nothing_to_fit_changes_nothing():

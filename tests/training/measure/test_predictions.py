@@ -22,7 +22,7 @@ def predictions(*odds_and_golds, **more):
 def test_a_row_a_question_is_written_in_order_with_offsets_of_the_context(tmp_path):
     write(tmp_path / "all.jsonl", predictions((3, "aa"), (3, "bb")))
     first, second = map(json.loads, (tmp_path / "all.jsonl").read_text().splitlines())
-    assert first | {"null_score_diff": 0} == {
+    assert first == {
         "id": "0",
         "source": "s",
         "question": "?",
@@ -30,7 +30,7 @@ def test_a_row_a_question_is_written_in_order_with_offsets_of_the_context(tmp_pa
         "confidence": pytest.approx(0.75),
         "start": 0,
         "end": 2,
-        "null_score_diff": 0,
+        "no_answer": pytest.approx(0),
         "expected": ["aa"],
         "exact_match": 1,
         "f1": 1,
