@@ -57,12 +57,13 @@ def run(home, *words):
     """
     environment = {**os.environ, "BENTOML_HOME": str(home)}
     peak = 0
-    with subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+    command = [sys.executable, *words]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             status = Path(f"/proc/{process.pid}/status").read_text()
             peak = max(peak, *(1024 * int(size) for size in ANONYMOUS.findall(status)), 0)
             time.sleep(INTERVAL_S)
-        printed = process.stdout.read().decode()
+        printed, _ = process.communicate()
     assert process.returncode == 0, printed
     return printed, peak
 
