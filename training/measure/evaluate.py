@@ -125,11 +125,7 @@ def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
     has the same on the answerable ones alone, with "no answer" not allowed; no_answer is `calibration.no_answer`.
     """
     predictions = predict(readings, settings)
-    sources = dict.fromkeys(p.example.source for p in predictions)
-    report: dict[str, Any] = {
-        **_summarise(predictions, predict(readings, _unfitted(settings))),
-        "sources": {source: summary(p.scored for p in predictions if p.example.source == source) for source in sources},
-    }
+    report = _summarise(predictions, predict(readings, _unfitted(settings)))
     answerable = [(example, reading) for example, reading in readings if example.answers]
     if len(answerable) < len(readings):
         if answerable:
@@ -145,7 +141,12 @@ def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
 def _summarise(predictions: list[Prediction], unfitted: list[Prediction]) -> dict[str, Any]:
     confidence = calibration.confidence(*confidences(predictions))
     confidence["unfitted_calibration_error"] = round(calibration.calibration_error(*confidences(unfitted)), 4)
-    return {"overall": summary(p.scored for p in predictions), "confidence": confidence}
+    sources = dict.fromkeys(p.example.source for p in predictions)
+    return {
+        "overall": summary(p.scored for p in predictions),
+        "confidence": confidence,
+        "sources": {source: summary(p.scored for p in predictions if p.example.source == source) for source in sources},
+    }
 
 
 def confidences(predictions: list[Prediction]) -> tuple[calibration.Floats, calibration.Flags]:
@@ -159,11 +160,9 @@ def _unfitted(settings: ReaderSettings) -> ReaderSettings:
 
 def table(report: dict[str, Any]) -> str:
     """Return an evaluation as text: a line for each source and group, then confidence and "no answer"."""
-    rows = list(_rows("overall", report["overall"]))
-    if len(report["sources"]) > 1:
-        rows += [row for name, metrics in report["sources"].items() for row in _rows(name, metrics)]
+    rows = _by_source("overall", report)
     if "forced" in report:
-        rows += _rows("answerable, an answer forced", report["forced"]["overall"])
+        rows += _by_source("answerable, an answer forced", report["forced"])
     for name, groups in report.get("slices", {}).items():
         rows += [row for value, metrics in groups.items() for row in _rows(f"{name}: {value}", metrics)]
     headers = ("", "questions", "exact match", "F1")
@@ -172,6 +171,11 @@ def table(report: dict[str, Any]) -> str:
     if "no_answer" in report:
         lines += [_no_answer_line(**report["no_answer"])]
     return "\n".join(lines)
+
+
+def _by_source(title: str, report: dict[str, Any]) -> list[tuple[str, int, float, float]]:
+    sources = report["sources"] if len(report["sources"]) > 1 else {}
+    return [row for name, metrics in ({title: report["overall"]} | sources).items() for row in _rows(name, metrics)]
 
 
 def _confidence_lines(confidence: dict[str, Any]) -> list[str]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.readings import SETTINGS, reading
@@ -22,6 +24,15 @@ def test_on_mixed_questions_what_is_said_what_is_forced_and_the_decision_are_tol
     assert report["forced"]["overall"] == {"exact_match": 100, "f1": 100, "total": 2}
     assert report["no_answer"] == {"roc_auc": 0.5, "HasAns_accuracy": 50, "NoAns_accuracy": 50}
     assert "50.0 % of the unanswerable questions and 50.0 % of the answerable" in table(report)
+
+
+def test_sources_are_told_apart_also_where_an_answer_is_forced():
+    rows = [reading(i, odds=3, gold=gold, null=2.0) for i, gold in enumerate(("aa", "bb", ""))]
+    sources = ("books", "logs", "logs")
+    report = evaluate([(replace(e, source=s), r) for (e, r), s in zip(rows, sources, strict=True)], SETTINGS)
+    assert {name: figures["f1"] for name, figures in report["forced"]["sources"].items()} == {"books": 100, "logs": 0}
+    lines = [" ".join(line.split()) for line in table(report).splitlines()]
+    assert lines[lines.index("answerable, an answer forced 2 50.00 50.00") + 1] == "books 1 100.00 100.00"
 
 
 def test_unanswerable_questions_alone_have_nothing_to_force():
