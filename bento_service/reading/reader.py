@@ -18,7 +18,7 @@ from bento_service.reading.engines import Engine, Logits
 from bento_service.reading.scheduler import ReadWindows, Scheduler
 from bento_service.reading.spans import Decoded, FloatArray, Span, decode
 from bento_service.reading.tokenization import TextTokenizer, out_of
-from bento_service.reading.unknown import FEW, IN_ANSWER, IN_CONTEXT, IN_QUESTION, known_share
+from bento_service.reading.unknown import known_share, warnings_of
 from bento_service.reading.windows import Tokens, Window, overlap, slide
 from bento_service.reading.words import whole_characters, whole_words
 
@@ -147,11 +147,11 @@ class Reading:
         text = context[span.start : span.end]
         known = self._known(self.query.question), self._known(context), self._known(context, span.start, span.end)
         confidence = answered * span.probability * known[0]
-        return Answer(text, confidence, span.start, span.end, span.passage, span.occurrences, _warnings(*known))
+        return Answer(text, confidence, span.start, span.end, span.passage, span.occurrences, warnings_of(*known))
 
     def _no_answer(self, probability: float) -> Answer:
         known = self._known(self.query.question), min(map(self._known, self.query.contexts))
-        return Answer("", probability * math.prod(known), 0, 0, warnings=_warnings(*known))
+        return Answer("", probability * math.prod(known), 0, 0, warnings=warnings_of(*known))
 
     def _known_span(self, passage: int, start: int, end: int) -> float:
         context = self.query.contexts[passage]
@@ -168,12 +168,6 @@ class Reading:
         if self.query.align_to == "words":
             start, end = whole_words(context, start, end)
         return whole_characters(context, start, end)
-
-
-def _warnings(question: float, context: float, answer: float = 1.0) -> tuple[str, ...]:
-    """Return the warnings. question, context, answer: share of each that is known."""
-    few = (question < 1, IN_QUESTION), (context < 1 - FEW, IN_CONTEXT), (answer < 1, IN_ANSWER)
-    return tuple(warning for applies, warning in few if applies)
 
 
 def _unknown_share(query: Query, tokens: Mapping[str, Tokens], unknown: Mapping[str, Ranges]) -> float:

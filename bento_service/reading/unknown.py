@@ -26,5 +26,11 @@ def known_share(text: str, unknown: NDArray[np.int64] | None, start: int = 0, en
     return 1 - missing / letters if letters else 1.0
 
 
+def warnings_of(question: float, context: float, answer: float = 1.0) -> tuple[str, ...]:
+    """Return the warnings. question, context, answer: share of each that is known."""
+    few = (question < 1, IN_QUESTION), (context < 1 - FEW, IN_CONTEXT), (answer < 1, IN_ANSWER)
+    return tuple(warning for applies, warning in few if applies)
+
+
 def _letters(text: str, start: int, end: int) -> int:
     return sum(map(str.isalnum, text[start:end])) if start < end else 0
