@@ -50,6 +50,14 @@ def large(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def all_cpus():
+    """The CPUs of this process, which has them again afterwards."""
+    cpus = sorted(os.sched_getaffinity(0))
+    yield cpus
+    os.sched_setaffinity(0, cpus)
+
+
 def run(home, *words):
     """Return what a command prints, and the most memory that it had (bytes).
 
@@ -69,7 +77,7 @@ def run(home, *words):
 
 
 @pytest.mark.parametrize("precision", ["int8", "float32"])
-def test_an_import_and_its_service_take_what_is_said(large, precision, tmp_path):
+def test_an_import_and_its_service_take_what_is_said(large, all_cpus, precision, tmp_path):
     context = "Ada Okonkwo keeps the lighthouse at Skerryvore."
     row = {"id": "1", "question": "Who keeps it?", "context": context}
     (tmp_path / "one.json").write_text(json.dumps([{**row, "answers": [{"text": "Ada Okonkwo", "answer_start": 0}]}]))
@@ -78,7 +86,11 @@ def test_an_import_and_its_service_take_what_is_said(large, precision, tmp_path)
     share = peak / (large / "model.safetensors").stat().st_size
     print(f"\nimport as {precision}: {peak / 1e6:.0f} MB, {share:.2f} times the network's size")
 
-    print(run(tmp_path, "-m", "loadtest", "memory", printed.strip(), "--output", str(tmp_path))[0])
-    (served,) = json.loads((tmp_path / "memory.json").read_text())["models"]
+    ratios = []
+    for cpus in (all_cpus, all_cpus[:1]):
+        os.sched_setaffinity(0, cpus)
+        print(run(tmp_path, "-m", "loadtest", "memory", printed.strip(), "--output", str(tmp_path))[0])
+        (served,) = json.loads((tmp_path / "memory.json").read_text())["models"]
+        ratios.append(served["ratio"])
     assert share <= MOST
-    assert 1 <= served["ratio"] <= 1.5
+    assert all(1 <= ratio <= 1.5 for ratio in ratios), ratios
