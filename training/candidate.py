@@ -100,10 +100,8 @@ def measure(
     reader = artifact.load(served).reader()
     readings = read(reader, dev_examples + constructed, progress=True)
     fitted = fit(readings, reader.settings, no_answer_share) if fitting else reader.settings
-    artifact.write_json(served / artifact.READER, fitted.model_dump())
     own = readings[: len(dev_examples)]
-    expected = {name: features.model_dump() for name, features in reference(own, fitted).items()}
-    artifact.write_json(served / artifact.REFERENCE, expected)
+    _write_fitted(served, own, fitted)
     metrics: dict[str, Any] = {
         "served": {"precision": precision, **evaluate(own, fitted)},
         "full_precision": {"precision": "float32", **evaluate(full, fitted)},
@@ -116,10 +114,7 @@ def measure(
         metrics["constructed"] = evaluate(readings, fitted)
     over_base = None
     if base is not None:
-        base_fitted = fit(base, reader.settings, no_answer_share)
-        errors = calibration_errors(base, reader.settings)
-        metrics["base"] = {"precision": "float32", "calibration_error": errors, **evaluate(base, base_fitted)}
-        over_base = gain(predict(full, fitted), predict(base, base_fitted))
+        metrics["base"], over_base = _over_base(base, full, reader.settings, fitted, no_answer_share)
     checks = gate.checks(
         gate_settings,
         metrics["served"]["sources"],
@@ -131,6 +126,27 @@ def measure(
         metrics["no_answer_calibration_error"],
     )
     return metrics, list(checks)
+
+
+def _write_fitted(served: Path, own: Readings, fitted: ReaderSettings) -> None:
+    """Write the settings, and what the dev questions are like under them."""
+    artifact.write_json(served / artifact.READER, fitted.model_dump())
+    expected = {name: features.model_dump() for name, features in reference(own, fitted).items()}
+    artifact.write_json(served / artifact.REFERENCE, expected)
+
+
+def _over_base(
+    base: Readings,
+    full: Readings,
+    settings: ReaderSettings,
+    fitted: ReaderSettings,
+    no_answer_share: float | None,
+) -> tuple[dict[str, Any], Gain]:
+    """Return the base model's figures, with its own settings fitted to it, and what the candidate gains over it."""
+    own_fitted = fit(base, settings, no_answer_share)
+    errors = calibration_errors(base, settings)
+    figures = {"precision": "float32", "calibration_error": errors, **evaluate(base, own_fitted)}
+    return figures, gain(predict(full, fitted), predict(base, own_fitted))
 
 
 def _over_full_precision(own: Readings, full_precision: Readings, fitted: ReaderSettings) -> Gain | None:
