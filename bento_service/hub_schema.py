@@ -69,4 +69,4 @@ class HubAnswer(BaseModel):
 class HubResponse(RootModel[HubAnswer | list[HubAnswer]]):
     """The best answer; a list of them, best first, where more than one was asked for and is there."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"score": 0.97, "start": 51, "end": 56, "answer": "Paris"}})
+    model_config = ConfigDict(json_schema_extra={"example": {"score": 0.99, "start": 51, "end": 56, "answer": "Paris"}})

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-EXAMPLE_RESPONSE: dict[str, JsonValue] = {"answer": "Paris", "confidence": 0.97, "start_pos": 51, "end_pos": 56}
+EXAMPLE_RESPONSE: dict[str, JsonValue] = {"answer": "Paris", "confidence": 0.99, "start_pos": 51, "end_pos": 56}
 
 
 class AnswerSpan(BaseModel):

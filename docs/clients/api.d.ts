@@ -316,7 +316,7 @@ export interface components {
          * @description The answer, or when `questions` was sent one for each of them.
          * @example {
          *       "answer": "Paris",
-         *       "confidence": 0.97,
+         *       "confidence": 0.99,
          *       "end_pos": 56,
          *       "start_pos": 51
          *     }
@@ -407,7 +407,7 @@ export interface components {
          * @description The best answer, and the others when `top_k` was sent.
          * @example {
          *       "answer": "Paris",
-         *       "confidence": 0.97,
+         *       "confidence": 0.99,
          *       "end_pos": 56,
          *       "start_pos": 51
          *     }
@@ -528,7 +528,7 @@ export interface components {
          *       "answers": [
          *         {
          *           "answer": "Paris",
-         *           "confidence": 0.97,
+         *           "confidence": 0.99,
          *           "end_pos": 56,
          *           "start_pos": 51
          *         }
@@ -765,7 +765,7 @@ export interface components {
          * @example {
          *       "answer": "Paris",
          *       "end": 56,
-         *       "score": 0.97,
+         *       "score": 0.99,
          *       "start": 51
          *     }
          */
