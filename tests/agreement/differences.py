@@ -70,6 +70,8 @@ def explain(asked: Asked, ours: list[dict[str, Any]], theirs: dict[str, Any]) ->
     if nothing and not any(_shows(asked.context, span.tokens) for span in spans):
         return CHARACTERS  # nothing of the context can be an answer
     if nothing != nothing_there and (asked.handle_impossible_answer or nothing_there):
+        if nothing and not ours[0]["score"]:
+            return UNREADABLE
         by_rule = _by_confidence(ours[0], spans[0].logits, theirs["windows"], asked)
         return (NO_ANSWER if asked.handle_impossible_answer else CHARACTERS) if by_rule or nothing_there else None
     place, expected = _place(ours[0]), _place(theirs["answers"][0])
