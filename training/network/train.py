@@ -180,12 +180,13 @@ def fine_tune(
             )
         logger.info("%d questions have soft labels", labelled)
     network = base_models.load(base, settings)
+    attention = network.config._attn_implementation  # transformers has no public name for it
     if not torch.cuda.is_available():
         # torch's fused attention takes up to 1.4 times as long an update on a CPU (EXPERIMENTS.md).
         network.set_attn_implementation("eager")
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if settings.base_share else {}
     trainer = SpanTrainer(
-        measure=lambda model: measure(_result(model, start, settings.base_share)),
+        measure=lambda model: measure(_result(model, start, settings.base_share, attention)),
         model=_with_adapter(network, settings),
         args=_arguments(settings, len(rows)),
         train_dataset=rows,
@@ -198,7 +199,7 @@ def fine_tune(
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if not trainer.measured:  # resumed behind the last epoch
             trainer.evaluate()
-    return _result(trainer.model, start, settings.base_share), epochs(trainer.state.log_history)
+    return _result(trainer.model, start, settings.base_share, attention), epochs(trainer.state.log_history)
 
 
 def keep_freed_memory() -> None:
@@ -279,8 +280,8 @@ def _with_adapter(model: PreTrainedModel, settings: TrainSettings) -> Any:
     return get_peft_model(model, config)
 
 
-def _result(model: Any, start: Mapping[str, torch.Tensor], share: float) -> PreTrainedModel:
-    """Return the network that a run results in, as a copy.
+def _result(model: Any, start: Mapping[str, torch.Tensor], share: float, attention: str) -> PreTrainedModel:
+    """Return the network that a run results in, as a copy with this implementation of attention.
 
     An adapter is merged into the weights. Each weight is the average of the fine-tuned one and the start's, which has
     the weight `share` (https://arxiv.org/abs/2109.01903).
@@ -291,6 +292,7 @@ def _result(model: Any, start: Mapping[str, torch.Tensor], share: float) -> PreT
         result = result.merge_and_unload()
     plain: PreTrainedModel = result
     plain.train(False)
+    plain.set_attn_implementation(attention)
     for name, tensor in plain.state_dict().items() if share else ():
         if tensor.is_floating_point():
             tensor.lerp_(start[name].to(tensor.device), share)
