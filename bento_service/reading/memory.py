@@ -12,16 +12,17 @@ SERVICE_MB = 250
 """The service without a model (MB)."""
 FIRST_SESSION, SECOND_SESSION = 2.0, 1.5
 """Memory of a session, by the size of its graph, as it is loaded; with several CPUs there are two."""
-MAPPED = 2.0
-"""Memory that weights beside a graph take, by their size: the file is mapped, and laid out anew for the processor."""
+WEIGHTS = 1.0
+"""Memory that weights beside a graph take in each session, by their size: they are laid out anew for the processor."""
 NO_LIMIT = 2**60
 """What version 1 of control groups says in place of "none" is greater (bytes)."""
 
 
 def needed_mb(graph_bytes: float, weights_bytes: float = 0, *, cpus: int | None = None) -> int:
     """Return how much memory the service needs with a graph and weights beside it of these sizes (MB)."""
-    sessions = FIRST_SESSION + (SECOND_SESSION if (cpu_count() if cpus is None else cpus) > 1 else 0)
-    return round(SERVICE_MB + (sessions * graph_bytes + MAPPED * weights_bytes) / MB)
+    sessions = 2 if (cpu_count() if cpus is None else cpus) > 1 else 1
+    of_graph = sum((FIRST_SESSION, SECOND_SESSION)[:sessions]) * graph_bytes
+    return round(SERVICE_MB + (of_graph + sessions * WEIGHTS * weights_bytes) / MB)
 
 
 def limit_mb(root: Path = cgroups.ROOT, membership: Path = cgroups.MEMBERSHIP) -> int | None:

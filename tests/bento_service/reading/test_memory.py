@@ -26,4 +26,5 @@ def test_a_second_session_takes_memory_of_its_own():
     # 250 MB of the service; 2 times the graph, and 1.5 times where there are several CPUs.
     assert needed_mb(400e6, cpus=1) == 250 + 800
     assert needed_mb(400e6, cpus=8) == 250 + 800 + 600
+    assert needed_mb(0, 1600e6, cpus=1) == 250 + 1600
     assert needed_mb(0, 1600e6, cpus=8) == 250 + 3200
