@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ def measure(
     dev_examples: list[Example],
     full: Readings,
     *,
-    constructed: list[Example] | None = None,
+    constructed: Sequence[Example] = (),
     base: Readings | None = None,
     precision: str = "int8",
     no_answer_share: float | None = None,
@@ -96,9 +97,8 @@ def measure(
     the questions, for which "no answer" is fitted (None: as the dev examples have it). fitting: False keeps the
     settings, which were fitted to more questions than these.
     """
-    constructed = [] if constructed is None else constructed
     reader = artifact.load(served).reader()
-    readings = read(reader, dev_examples + constructed, progress=True)
+    readings = read(reader, [*dev_examples, *constructed], progress=True)
     fitted = fit(readings, reader.settings, no_answer_share) if fitting else reader.settings
     own = readings[: len(dev_examples)]
     _write_fitted(served, own, fitted)

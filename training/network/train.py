@@ -180,10 +180,7 @@ def fine_tune(
             )
         logger.info("%d questions have soft labels", labelled)
     network = base_models.load(base, settings)
-    attention = network.config._attn_implementation  # transformers has no public name for it
-    if not torch.cuda.is_available():
-        # torch's fused attention takes up to 1.4 times as long an update on a CPU (EXPERIMENTS.md).
-        network.set_attn_implementation("eager")
+    attention = _attend_in_steps(network)
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if settings.base_share else {}
     trainer = SpanTrainer(
         measure=lambda model: measure(_result(model, start, settings.base_share, attention)),
@@ -200,6 +197,17 @@ def fine_tune(
         if not trainer.measured:  # resumed behind the last epoch
             trainer.evaluate()
     return _result(trainer.model, start, settings.base_share, attention), epochs(trainer.state.log_history)
+
+
+def _attend_in_steps(network: PreTrainedModel) -> str:
+    """Have a network on the CPU compute attention in steps, and return how it did before.
+
+    torch's fused attention makes an update take up to 1.4 times as long (EXPERIMENTS.md).
+    """
+    before: str = network.config._attn_implementation  # transformers has no public name for it
+    if not torch.cuda.is_available():
+        network.set_attn_implementation("eager")
+    return before
 
 
 def keep_freed_memory() -> None:
