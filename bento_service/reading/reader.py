@@ -136,8 +136,10 @@ class Reading:
         unanswerable = decoded.null_probability(settings.null_scale, settings.null_shift)
         answered = 1 - unanswerable if query.allow_no_answer else 1.0
         answers = [self._answer(span, answered) for span in decoded.spans]
+        if answers and not query.allow_no_answer:
+            return answers
         no_answer = self._no_answer(unanswerable)
-        if answers and not (query.allow_no_answer and no_answer.confidence >= answers[0].confidence):
+        if answers and answers[0].confidence > no_answer.confidence:
             return answers
         return [no_answer, *answers][: query.top_k]
 

@@ -84,7 +84,7 @@ def negated(example: Example) -> Example | None:
     auxiliary = _AUXILIARY.search(question)
     if auxiliary is None:
         return None
-    return replace(example, question=f"{question[: auxiliary.end()]}n't{question[auxiliary.end() :]}")
+    return _with(example, auxiliary, f"{auxiliary.group()}n't")
 
 
 def opposite(example: Example, draw: random.Random) -> Example | None:
