@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import ctypes
 import logging
 import os
 import shutil
@@ -22,6 +21,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from bento_service.reading.tokenization import TextTokenizer
 from training.errors import DataError, OutputFolderError
 from training.network import base as base_models
+from training.network import processor
 from training.prepare import features
 from training.prepare.labels import key
 
@@ -161,7 +161,7 @@ def fine_tune(
     `measure` is called after every epoch with the network that the run would return if it ended there. Returns
     the network, and a row an epoch: epoch, mean training loss, dev exact match and F1 in percent.
     """
-    keep_freed_memory()
+    processor.keep_freed_memory()
     set_seed(settings.seed)
     rows = features.build(
         examples,
@@ -180,7 +180,7 @@ def fine_tune(
             )
         logger.info("%d questions have soft labels", labelled)
     network = base_models.load(base, settings)
-    attention = _attend_in_steps(network)
+    attention = processor.attend_in_steps(network)
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if settings.base_share else {}
     trainer = SpanTrainer(
         measure=lambda model: measure(_result(model, start, settings.base_share, attention)),
@@ -197,37 +197,6 @@ def fine_tune(
         if not trainer.measured:  # resumed behind the last epoch
             trainer.evaluate()
     return _result(trainer.model, start, settings.base_share, attention), epochs(trainer.state.log_history)
-
-
-def _attend_in_steps(network: PreTrainedModel) -> str:
-    """Have a network on the CPU compute attention in steps, and return how it did before.
-
-    torch's fused attention makes an update take up to 1.4 times as long (EXPERIMENTS.md).
-    """
-    before: str = network.config._attn_implementation  # transformers has no public name for it
-    if not torch.cuda.is_available():
-        network.set_attn_implementation("eager")
-    return before
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what this process frees, for its next tensors; elsewhere do nothing.
-
-    By default glibc returns large blocks to the kernel at once, which clears every page of the next ones.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mmap_max, trim_threshold = -4, -1  # as malloc.h numbers them
-        mallopt(mmap_max, 0)  # take great blocks from the heap too
-        mallopt(trim_threshold, -1)  # and never shrink it
-
-
-def multiplies_bf16() -> bool:
-    """Return whether the training device has instructions that multiply bfloat16."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    features = torch.cpu.get_capabilities()
-    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
 def epochs(history: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -257,7 +226,7 @@ def _arguments(settings: TrainSettings, windows: int) -> TrainingArguments:
         weight_decay=settings.weight_decay,
         lr_scheduler_type="linear",
         train_sampling_strategy="group_by_length",
-        bf16=multiplies_bf16(),
+        bf16=processor.multiplies_bf16(),
         use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
         save_strategy="steps",

@@ -5,8 +5,8 @@ import torch
 
 from bento_service.reading.tokenization import TextTokenizer
 from training import config, data
-from training.network import base, train
-from training.network.train import fine_tune, keep_freed_memory
+from training.network import base, processor
+from training.network.train import fine_tune
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft reads it
@@ -48,7 +48,7 @@ def test_a_run_in_bfloat16_results_in_a_network_of_full_precision(tiny_base, tmp
     ids = torch.arange(1000, 1064)[None]
     weights, measured = [], []
     for in_bf16 in (False, True):  # every processor can compute in bfloat16, not all gain by it
-        monkeypatch.setattr(train, "multiplies_bf16", lambda in_bf16=in_bf16: in_bf16)
+        monkeypatch.setattr(processor, "multiplies_bf16", lambda in_bf16=in_bf16: in_bf16)
         flags = {"base_model": str(tiny_base), "learning_rate": 0.001, "output_dir": tmp_path / str(in_bf16)}
 
         def measure(model):
@@ -67,7 +67,7 @@ def test_a_run_in_bfloat16_results_in_a_network_of_full_precision(tiny_base, tmp
 
 
 def test_freed_memory_is_there_for_the_next_tensors():
-    keep_freed_memory()
+    processor.keep_freed_memory()
     faults = []
     for _ in range(20):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
