@@ -148,8 +148,9 @@ class _Passages:
 
 
 def _near(number: str, draw: random.Random) -> str:
-    """Return another whole number within 10 of this one."""
-    return str(max(0, int(number) + draw.choice((-1, 1)) * draw.randint(1, 10)))
+    """Return another whole number, of at least 0, within 10 of this one."""
+    value, sign, distance = int(number), draw.choice((-1, 1)), draw.randint(1, 10)
+    return str(value - distance if sign < 0 and distance <= value else value + distance)
 
 
 def _with(example: Example, replaced: re.Match[str], text: str) -> Example:

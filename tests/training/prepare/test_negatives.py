@@ -131,6 +131,14 @@ def test_a_number_becomes_one_near_it_and_a_name_another_of_the_passage():
     assert changed.question == "When was the bakery in Dublin opened?"
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_small_number_becomes_another_too(seed):
+    question = "What is behind gate 0?"
+    (changed,) = construct([example(question, "Behind it is a garden.", "garden")], 1, seed, ["changed"])
+    assert changed.question != question
+    assert "-" not in changed.question
+
+
 def test_no_kind_outweighs_the_others_where_all_are_possible():
     rivers = [
         example(f"Where did {n} boats leave first?", f"{n} boats left from quay {n}q.", f"quay {n}q", number=n)
