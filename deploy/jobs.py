@@ -26,6 +26,7 @@ def run(
     *,
     poll_s: float = 1.0,
     grace_s: float = _GRACE_S,
+    margin_s: float = _MARGIN_S,
 ) -> str:
     """Apply the objects of a Job, follow it and return the termination message of its container.
 
@@ -35,7 +36,8 @@ def run(
     (job,) = (manifest for manifest in objects if manifest["kind"] == "Job")
     _delete_previous(cluster, job, poll_s)
     apply(cluster, objects, report)
-    return _Follower(cluster, job, report, poll_s, grace_s).follow()
+    limit_s = job["spec"]["activeDeadlineSeconds"] + margin_s
+    return _Follower(cluster, job, report, poll_s, grace_s, limit_s).follow()
 
 
 def termination_message(cluster: Cluster, name: str, namespace: str) -> str | None:
@@ -70,11 +72,17 @@ class _Follower:
     """Polls one Job, so that a dropped connection loses nothing."""
 
     def __init__(
-        self, cluster: Cluster, job: dict[str, Any], report: Callable[[str], None], poll_s: float, grace_s: float
+        self,
+        cluster: Cluster,
+        job: dict[str, Any],
+        report: Callable[[str], None],
+        poll_s: float,
+        grace_s: float,
+        limit_s: float,
     ) -> None:
-        self._cluster, self._report, self._poll_s, self._grace_s = cluster, report, poll_s, grace_s
+        self._cluster, self._report = cluster, report
+        self._poll_s, self._grace_s, self._limit_s = poll_s, grace_s, limit_s
         self._name, self._namespace = job["metadata"]["name"], job["metadata"]["namespace"]
-        self._limit_s = job["spec"]["activeDeadlineSeconds"] + _MARGIN_S
         self._read_up_to: dict[tuple[str, str], str] = {}
         self._finished: set[tuple[str, str]] = set()
         self._last_report = ""
@@ -100,7 +108,7 @@ class _Follower:
                 raise JobFailed(f"{description} can't run: {problem}{evidence.collect(self._cluster, job, pods)}")
             if time.monotonic() > deadline:
                 raise JobFailed(
-                    f"{description} has neither ended nor failed after {self._limit_s} s; is the cluster's Job "
+                    f"{description} has neither ended nor failed after {self._limit_s:g} s; is the cluster's Job "
                     f"controller running?{evidence.collect(self._cluster, job, pods)}"
                 )
             time.sleep(self._poll_s)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deploy import render, rollout
+from deploy import render
 from deploy.__main__ import main
 from deploy.apply import ADMINISTRATORS, apply
 from deploy.rollout import REVISION
@@ -18,9 +18,8 @@ DEPLOYER, NOBODY = "training-model-env:qna-deployer", "default:nobody"
 
 
 @pytest.fixture
-def administered(api, cluster, monkeypatch):
+def administered(api, cluster):
     """A cluster with an administrator's part alone, asked by the deployer."""
-    monkeypatch.setattr(rollout, "_ANSWER_S", 1)
     part = render.objects(SETTINGS, "namespaces", "access", "storage")
     apply(cluster, [manifest for manifest in part if manifest["kind"] in ADMINISTRATORS], lambda _: None)
     api.user = DEPLOYER

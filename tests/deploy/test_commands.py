@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from deploy import rollout
 from deploy.__main__ import main
 from deploy.objects.common import SERVING, labels
 from deploy.patience import ATTEMPTS
@@ -19,9 +18,8 @@ IMAGE = f"registry.example/ashutoshj/qna_service@{DIGEST}"
 
 
 @pytest.fixture
-def answering(api, cluster, monkeypatch):
+def answering(api, cluster):
     """A cluster whose controller makes everything available at once."""
-    monkeypatch.setattr(rollout, "_ANSWER_S", 1)
     api.answers |= {
         "/answer": ANSWER,
         "/health": {"model": {"tag": "extractive-qa:abc"}, "bento": "extractive-qa:def", "version": "0.1.0"},

@@ -78,10 +78,9 @@ def test_a_job_that_is_late_is_told_apart(api, cluster, reported):
         run(cluster, reported)
 
 
-def test_a_job_that_nobody_runs_ends_at_its_deadline(api, cluster, reported, monkeypatch):
-    monkeypatch.setattr(jobs, "_MARGIN_S", -1800)
+def test_a_job_that_nobody_runs_ends_at_its_deadline(api, cluster, reported):
     with pytest.raises(JobFailed, match=r"neither ended nor failed.*controller"):
-        run(cluster, reported)
+        run(cluster, reported, margin_s=-1800)
 
 
 def test_a_job_that_is_deleted_meanwhile_is_reported(api, cluster, reported):
