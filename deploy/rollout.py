@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from deploy import evidence, progress, render, room
 from deploy.cluster import Cluster
@@ -14,6 +14,7 @@ from deploy.kinds import described
 from deploy.objects.common import SERVING, labels
 from deploy.objects.serving import DEPLOYMENT, PORT_NAME, SERVICE
 from deploy.progress import Condition
+from deploy.revisions import HASH, REVISION, Revision, revisions
 from deploy.room import Room
 from deploy.settings import Settings
 
@@ -22,8 +23,6 @@ PASSED = "extractive-qa/passed"
 
 It is not the revision's number, since a rollback gives the revision a new number.
 """
-REVISION = "deployment.kubernetes.io/revision"
-_HASH = "pod-template-hash"
 _GRACE_S = 45
 _ANSWER_S = 60
 _SETTLE_S = 15
@@ -34,32 +33,6 @@ QUESTION = {
     "question": "What does the service return?",
     "context": "The service returns a span of the context, with its exact character offsets.",
 }
-
-
-class Revision(NamedTuple):
-    """A revision that the cluster still has. hash: of its pod template. number: a greater number is newer."""
-
-    hash: str
-    number: int
-    template: dict[str, Any]
-
-    @property
-    def image(self) -> str:
-        """The image of its pods."""
-        return str(self.template["spec"]["containers"][0]["image"])
-
-
-def revisions(cluster: Cluster, namespace: str) -> list[Revision]:
-    """Return every revision of the Deployment that the cluster still has."""
-    present = []
-    for owned in cluster.find("ReplicaSet", namespace, labels(SERVING)):
-        number = owned["metadata"].get("annotations", {}).get(REVISION)
-        template = owned["spec"]["template"]
-        own = {name: value for name, value in template["metadata"]["labels"].items() if name != _HASH}
-        if number is not None:
-            unhashed = {"metadata": {"labels": own}, "spec": template["spec"]}
-            present.append(Revision(owned["metadata"]["labels"][_HASH], int(number), unhashed))
-    return present
 
 
 class Rollout:
@@ -302,5 +275,5 @@ class Rollout:
             revision.hash for revision in revisions(self._cluster, self._namespace) if str(revision.number) == number
         }
         pods = self._cluster.find("Pod", self._namespace, labels(SERVING))
-        newest = [pod for pod in pods if pod["metadata"]["labels"].get(_HASH) in hashes]
+        newest = [pod for pod in pods if pod["metadata"]["labels"].get(HASH) in hashes]
         return newest, Room.of(pods, {pod["metadata"]["name"] for pod in newest})

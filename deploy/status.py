@@ -13,7 +13,8 @@ from deploy.errors import DeployError
 from deploy.objects.common import SERVING, labels
 from deploy.objects.scaling import AUTOSCALER
 from deploy.objects.serving import DEPLOYMENT, PORT_NAME, SERVICE
-from deploy.rollout import PASSED, REVISION, revisions
+from deploy.revisions import REVISION, revisions
+from deploy.rollout import PASSED
 from deploy.settings import Settings
 
 

@@ -88,14 +88,12 @@ def measure(
     no_answer_share: float | None = None,
     fitting: bool = True,
 ) -> tuple[dict[str, Any], list[gate.Check]]:
-    """Fit the reader settings of the artifact, and return its figures and the gate's checks.
+    """Fit the reader settings, write them into the artifact, and return its figures and the gate's checks.
 
-    The settings, and what the dev questions are like under them, are written into the artifact.
-
-    name: in the store. full: the readings of the dev examples in full precision. constructed: unanswerable
-    questions to tune "no answer" on too. base: the readings of the base model, if it finds spans. no_answer_share: of
-    the questions, for which "no answer" is fitted (None: as the dev examples have it). fitting: False keeps the
-    settings, which were fitted to more questions than these.
+    name: of the model in the store. full: readings of the dev examples in full precision. constructed: unanswerable
+    questions, on which "no answer" is fitted too. base: readings of the base model, if it finds spans.
+    no_answer_share: share of unanswerable questions for which "no answer" is fitted; None: that of the dev examples.
+    fitting: False keeps the settings, which were fitted to more questions than these.
     """
     reader = artifact.load(served).reader()
     readings = read(reader, [*dev_examples, *constructed], progress=True)

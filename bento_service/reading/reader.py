@@ -18,7 +18,7 @@ from bento_service.reading.engines import Engine, Logits
 from bento_service.reading.scheduler import ReadWindows, Scheduler
 from bento_service.reading.spans import Decoded, FloatArray, Span, decode
 from bento_service.reading.tokenization import TextTokenizer, out_of
-from bento_service.reading.unknown import known_share, warnings_of
+from bento_service.reading.unknown import known_share, unknown_share, warnings_of
 from bento_service.reading.windows import Tokens, Window, overlap, slide
 from bento_service.reading.words import whole_characters, whole_words
 
@@ -172,13 +172,6 @@ class Reading:
         return whole_characters(context, start, end)
 
 
-def _unknown_share(query: Query, tokens: Mapping[str, Tokens], unknown: Mapping[str, Ranges]) -> float:
-    """Return the share of a query's tokens that the vocabulary lacks."""
-    texts = (query.question, *query.contexts)
-    total = sum(len(tokens[text]) for text in texts)
-    return sum(len(unknown[text]) for text in texts if text in unknown) / total if total else 0.0
-
-
 @dataclass(frozen=True)
 class Prepared:
     """Queries, tokenised: each one's windows, its contexts' pretokens where it aligns to them, and what is unknown.
@@ -249,7 +242,7 @@ class Reader:
         ]
         missing = {text: self._tokenizer.unknown(tokens[text]) for text in texts}
         unknown = {text: ranges for text, ranges in missing.items() if ranges is not None}
-        unknown_shares = [_unknown_share(query, tokens, unknown) for query in queries]
+        unknown_shares = [unknown_share((query.question, *query.contexts), tokens, unknown) for query in queries]
         return Prepared(queries, windows_of, pretokens_of, unknown, unknown_shares)
 
     def submit(self, prepared: Prepared) -> Future[ReadWindows]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sized
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,13 @@ def known_share(text: str, unknown: NDArray[np.int64] | None, start: int = 0, en
     letters = _letters(text, start, end)
     missing = sum(_letters(text, max(start, int(first)), min(end, int(behind))) for first, behind in unknown)
     return 1 - missing / letters if letters else 1.0
+
+
+def unknown_share(texts: Iterable[str], tokens: Mapping[str, Sized], unknown: Mapping[str, Sized]) -> float:
+    """Return the share (0 to 1) of the texts' tokens that the vocabulary lacks. unknown: only texts that have some."""
+    counts = [(len(tokens[text]), len(unknown.get(text, ()))) for text in texts]
+    total = sum(count for count, _ in counts)
+    return sum(missing for _, missing in counts) / total if total else 0.0
 
 
 def warnings_of(question: float, context: float, answer: float = 1.0) -> tuple[str, ...]:

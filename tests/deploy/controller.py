@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
-from deploy.rollout import REVISION
+from deploy.revisions import REVISION
 from tests.deploy.state import Api, Object
 
 HASH = "pod-template-hash"

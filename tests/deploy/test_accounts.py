@@ -7,7 +7,7 @@ import pytest
 from deploy import render
 from deploy.__main__ import main
 from deploy.apply import ADMINISTRATORS, apply
-from deploy.rollout import REVISION
+from deploy.revisions import REVISION
 from tests.deploy.conftest import SETTINGS
 from tests.deploy.job_controller import finished, pod
 from tests.deploy.test_commands import FLAGS, IMAGE

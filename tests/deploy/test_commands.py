@@ -7,7 +7,8 @@ import pytest
 from deploy.__main__ import main
 from deploy.objects.common import SERVING, labels
 from deploy.patience import ATTEMPTS
-from deploy.rollout import PASSED, REVISION
+from deploy.revisions import REVISION
+from deploy.rollout import PASSED
 from tests.deploy.api import DROP
 from tests.deploy.job_controller import finished, pod
 from tests.deploy.test_rollout import ANSWER, available, replica_set

@@ -7,7 +7,8 @@ from deploy import render
 from deploy.apply import apply
 from deploy.errors import RolloutFailed
 from deploy.objects.common import SERVING, labels
-from deploy.rollout import PASSED, QUESTION, REVISION, Rollout
+from deploy.revisions import REVISION
+from deploy.rollout import PASSED, QUESTION, Rollout
 from tests.deploy.api import DROP
 from tests.deploy.conftest import SETTINGS
 

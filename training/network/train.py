@@ -173,12 +173,7 @@ def fine_tune(
     )
     logger.info("%d questions, %d windows, %d tokens", len(examples), len(rows), sum(r["length"] for r in rows))
     if labels is not None:
-        labelled = sum(key(example) in labels for example in examples)
-        if not labelled:
-            raise DataError(
-                f"{settings.labels} labels no question of {' '.join(settings.data)}; label these, or others"
-            )
-        logger.info("%d questions have soft labels", labelled)
+        _check_labels(settings, labels, examples)
     network = base_models.load(base, settings)
     attention = processor.attend_in_steps(network)
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if settings.base_share else {}
@@ -197,6 +192,14 @@ def fine_tune(
         if not trainer.measured:  # resumed behind the last epoch
             trainer.evaluate()
     return _result(trainer.model, start, settings.base_share, attention), epochs(trainer.state.log_history)
+
+
+def _check_labels(settings: TrainSettings, labels: Mapping[str, Label], examples: list[Example]) -> None:
+    """Raise DataError when none of the examples has a soft label."""
+    labelled = sum(key(example) in labels for example in examples)
+    if not labelled:
+        raise DataError(f"{settings.labels} labels no question of {' '.join(settings.data)}; label these, or others")
+    logger.info("%d questions have soft labels", labelled)
 
 
 def epochs(history: list[dict[str, float]]) -> list[dict[str, float]]:
