@@ -47,7 +47,7 @@ def apply(
     results = []
     for manifest in sorted(objects, key=rank):
         try:
-            action = _apply_one(cluster, manifest, dry_run=dry_run, force=force)
+            action = _apply_manifest(cluster, manifest, dry_run=dry_run, force=force)
         except Refused as error:
             if dry_run and error.status == 404 and manifest["kind"] != "Namespace" and "namespace" in str(error):
                 action = "not checked: its namespace is not there yet"
@@ -58,7 +58,7 @@ def apply(
     return results
 
 
-def _apply_one(cluster: Cluster, manifest: dict[str, Any], *, dry_run: bool, force: bool) -> str:
+def _apply_manifest(cluster: Cluster, manifest: dict[str, Any], *, dry_run: bool, force: bool) -> str:
     before = cluster.get(manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace"))
     try:
         after = cluster.apply(manifest, dry_run=dry_run, force=force)

@@ -119,6 +119,6 @@ def _problem(manifest: dict[str, Any], *, decided: bool) -> str | None:
     """
     for condition in manifest.get("status", {}).get("conditions", []):
         if condition["type"] == "ScalingActive" and condition["status"] == "False":
-            what = "scales nothing now" if decided else "has not decided"
-            return f"{what}: {condition.get('reason', '')}: {condition.get('message', '')}"
+            state = "scales nothing now" if decided else "has not decided"
+            return f"{state}: {condition.get('reason', '')}: {condition.get('message', '')}"
     return None if decided else "has not decided yet: it reads its first metric up to a minute after the pods are ready"

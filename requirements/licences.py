@@ -29,10 +29,10 @@ def main(arguments: list[str]) -> int:
     rules = tomllib.loads(RULES.read_text(encoding="utf-8"))
     for name, licence in sorted(licences.items()):
         print(f"{name:40} {licence}")
-    found = problems(licences, rules)
-    print("".join(f"{line}\n" for line in found), end="", file=sys.stderr)
-    print(f"{len(licences)} packages, {len(found)} problems, {len(rules['exceptions'])} exceptions ({RULES.name})")
-    return 1 if found else 0
+    violations = problems(licences, rules)
+    print("".join(f"{line}\n" for line in violations), end="", file=sys.stderr)
+    print(f"{len(licences)} packages, {len(violations)} problems, {len(rules['exceptions'])} exceptions ({RULES.name})")
+    return 1 if violations else 0
 
 
 def names(requirements: str) -> list[str]:

@@ -98,12 +98,12 @@ def measure(
     reader = artifact.load(served).reader()
     readings = read(reader, [*dev_examples, *constructed], progress=True)
     fitted = fit(readings, reader.settings, no_answer_share) if fitting else reader.settings
-    own = readings[: len(dev_examples)]
-    _write_fitted(served, own, fitted)
+    dev_readings = readings[: len(dev_examples)]
+    _write_fitted(served, dev_readings, fitted)
     metrics: dict[str, Any] = {
-        "served": {"precision": precision, **evaluate(own, fitted)},
+        "served": {"precision": precision, **evaluate(dev_readings, fitted)},
         "full_precision": {"precision": "float32", **evaluate(full, fitted)},
-        "calibration_error": calibration_errors(own, reader.settings, fitting=fitting),
+        "calibration_error": calibration_errors(dev_readings, reader.settings, fitting=fitting),
         "no_answer_calibration_error": calibration_errors(
             readings, reader.settings, allow_no_answer=True, no_answer_share=no_answer_share, fitting=fitting
         ),
@@ -117,8 +117,8 @@ def measure(
         gate_settings,
         metrics["served"]["sources"],
         metrics["calibration_error"],
-        _over_full_precision(own, full, fitted),
-        _over_production(name, own, fitted),
+        _over_full_precision(dev_readings, full, fitted),
+        _over_production(name, dev_readings, fitted),
         over_base,
         metrics.get("base"),
         metrics["no_answer_calibration_error"],
@@ -126,10 +126,10 @@ def measure(
     return metrics, list(checks)
 
 
-def _write_fitted(served: Path, own: Readings, fitted: ReaderSettings) -> None:
+def _write_fitted(served: Path, dev_readings: Readings, fitted: ReaderSettings) -> None:
     """Write the settings, and what the dev questions are like under them."""
     artifact.write_json(served / artifact.READER, fitted.model_dump())
-    expected = {name: features.model_dump() for name, features in reference(own, fitted).items()}
+    expected = {name: features.model_dump() for name, features in reference(dev_readings, fitted).items()}
     artifact.write_json(served / artifact.REFERENCE, expected)
 
 
@@ -141,29 +141,29 @@ def _over_base(
     no_answer_share: float | None,
 ) -> tuple[dict[str, Any], Gain]:
     """Return the base model's figures, with its own settings fitted to it, and what the candidate gains over it."""
-    own_fitted = fit(base, settings, no_answer_share)
+    base_fitted = fit(base, settings, no_answer_share)
     errors = calibration_errors(base, settings)
-    figures = {"precision": "float32", "calibration_error": errors, **evaluate(base, own_fitted)}
-    return figures, gain(predict(full, fitted), predict(base, own_fitted))
+    figures = {"precision": "float32", "calibration_error": errors, **evaluate(base, base_fitted)}
+    return figures, gain(predict(full, fitted), predict(base, base_fitted))
 
 
-def _over_full_precision(own: Readings, full_precision: Readings, fitted: ReaderSettings) -> Gain | None:
+def _over_full_precision(dev_readings: Readings, full_precision: Readings, fitted: ReaderSettings) -> Gain | None:
     """Compare the two precisions where there is an answer: "no answer" was fitted to one of them only."""
     forced = [
         predict([pair for pair in readings if pair[0].answers], fitted, allow_no_answer=False)
-        for readings in (own, full_precision)
+        for readings in (dev_readings, full_precision)
     ]
     return gain(forced[0], forced[1]) if forced[0] else None
 
 
-def _over_production(name: str, own: Readings, fitted: ReaderSettings) -> Gain | None:
+def _over_production(name: str, dev_readings: Readings, fitted: ReaderSettings) -> Gain | None:
     in_production = store.production(name)
     if in_production is None:
         return None
     logger.info("measuring %s, the model in production", in_production[0])
     reader = artifact.load(in_production[1]).reader()
-    readings = read(reader, [example for example, _ in own], progress=True)
-    return gain(predict(own, fitted), predict(readings, reader.settings))
+    readings = read(reader, [example for example, _ in dev_readings], progress=True)
+    return gain(predict(dev_readings, fitted), predict(readings, reader.settings))
 
 
 def seal(served: Path, metrics: dict[str, Any]) -> None:

@@ -177,13 +177,13 @@ class TrainSettings(BaseSettings):
     gate: GateSettings = Field(default_factory=GateSettings, description="figures that a model must reach to be stored")
 
     @model_validator(mode="after")
-    def _a_share_of_what_is_drawn(self) -> TrainSettings:
+    def _check_unanswerable_share(self) -> TrainSettings:
         if self.unanswerable_share is not None and self.max_examples is None:
             raise ValueError("unanswerable_share is a share of max_examples; set that too")
         return self
 
     @model_validator(mode="after")
-    def _windows_move_on(self) -> TrainSettings:
+    def _check_doc_stride(self) -> TrainSettings:
         if self.doc_stride > self.max_length // 2:
             raise ValueError(f"doc_stride {self.doc_stride} must be at most half of max_length {self.max_length}")
         return self

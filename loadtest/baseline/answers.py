@@ -18,7 +18,7 @@ No square: the pipeline fails where a window has just as many pairs of tokens.
 """
 
 
-class TellingPipeline(QuestionAnsweringPipeline):
+class SpanPipeline(QuestionAnsweringPipeline):
     """The removed pipeline, which tells its spans beside its answers."""
 
     def postprocess(self, model_outputs, top_k=1, handle_impossible_answer=False, max_answer_len=15, **options):
@@ -52,6 +52,6 @@ class TellingPipeline(QuestionAnsweringPipeline):
 
 
 for line in sys.stdin:
-    asked = json.loads(line)
-    answering = pipeline("question-answering", model=asked["checkpoint"], pipeline_class=TellingPipeline)
-    print(json.dumps([answering(**query) for query in asked["queries"]]), flush=True)
+    request = json.loads(line)
+    answering = pipeline("question-answering", model=request["checkpoint"], pipeline_class=SpanPipeline)
+    print(json.dumps([answering(**query) for query in request["queries"]]), flush=True)

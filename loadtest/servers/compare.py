@@ -39,7 +39,7 @@ class ComparisonPlan:
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """One server at one concurrency, over all its turns.
 
     rate: correct answers a second. cpu_ms: CPU time of all its processes per answer. memory_mb: its peak.
@@ -68,7 +68,7 @@ def compare(questions: Sequence[Question], baseline_python: Path, folder: Path, 
     model = bentoml.models.get(MODEL)
     checkpoint = bentoml.models.get(f"{MODEL}{CHECKPOINT_SUFFIX}:{model.tag.version}")
     engine = EngineAlone(Path(model.path), questions)
-    rows: list[Row] = []
+    rows: list[Measurement] = []
     engine_rates: dict[int, float] = {}
     with (
         service(questions[0], folder, str(model.tag)) as measured,
@@ -98,7 +98,7 @@ def _in_turn(
     questions: Sequence[Question],
     concurrency: int,
     plan: ComparisonPlan,
-) -> tuple[list[Row], float]:
+) -> tuple[list[Measurement], float]:
     """Return a row per server, and the rate of the engine alone (questions/s).
 
     They are measured one after the other in each round, so that a slow minute of the machine affects all of them.
@@ -116,9 +116,11 @@ def _in_turn(
     return rows, float(np.mean(engine_rates))
 
 
-def _row(name: str, concurrency: int, loads: Sequence[Load], cpu_s: Sequence[float], memory_mb: Sequence[float]) -> Row:
+def _row(
+    name: str, concurrency: int, loads: Sequence[Load], cpu_s: Sequence[float], memory_mb: Sequence[float]
+) -> Measurement:
     whole = sum(loads[1:], loads[0])
-    return Row(
+    return Measurement(
         server=name,
         concurrency=concurrency,
         rate=whole.rate,

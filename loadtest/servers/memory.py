@@ -26,7 +26,7 @@ _PARTS = (artifact.GRAPH, artifact.WEIGHTS)
 def measure(examples: Sequence[Question], folder: Path, tag: str) -> dict[str, Any]:
     """Serve a stored model as a container does, ask it, and return its needs (MB). The server's log goes to `folder`.
 
-    said: before it starts, by `artifact.needed_mb`. taken: the greatest resident memory, from its start on.
+    expected_mb: what `artifact.needed_mb` expects before the start. peak_mb: the greatest resident memory since then.
     """
     model = ServedModel(tag).resolve()
     stored = Path(model.path)
@@ -35,22 +35,22 @@ def measure(examples: Sequence[Question], folder: Path, tag: str) -> dict[str, A
     places = 2 * cpu_count()
     with alone(examples[0], folder, str(model.tag)) as server:
         drive(server.url, [question], concurrency=places, count=ROUNDS * places)
-        taken = server.peak_mb()
-    said = artifact.needed_mb(stored)
+        peak_mb = server.peak_mb()
+    expected_mb = artifact.needed_mb(stored)
     return {
         "model": str(model.tag),
         "cpus": cpu_count(),
         "graph_mb": sizes[artifact.GRAPH],
         "weights_mb": sizes.get(artifact.WEIGHTS, 0.0),
-        "said_mb": said,
-        "taken_mb": taken,
-        "ratio": said / taken,
+        "expected_mb": expected_mb,
+        "peak_mb": peak_mb,
+        "ratio": expected_mb / peak_mb,
     }
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the needs of models as text for a terminal."""
-    cells = [(r["model"], r["graph_mb"], r["weights_mb"], r["said_mb"], r["taken_mb"], r["ratio"]) for r in rows]
-    headers = ("model", "graph", "weights", "said", "taken", "said/taken")
+    cells = [(r["model"], r["graph_mb"], r["weights_mb"], r["expected_mb"], r["peak_mb"], r["ratio"]) for r in rows]
+    headers = ("model", "graph", "weights", "expected", "peak", "expected/peak")
     formats = ("", ".0f", ".0f", ".0f", ".0f", ".2f")
     return f"{tabulate(cells, headers, tablefmt='plain', floatfmt=formats)}\nMB, on {rows[0]['cpus']} CPUs"

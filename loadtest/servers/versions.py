@@ -66,7 +66,7 @@ def table(report: dict[str, Any]) -> str:
     header = ("", "answers/s", "CPU ms", "event loop ms")
     servers = tabulate(rows, header, tablefmt="plain", floatfmt=("", ".1f", ".2f", ".3f"))
     cpu_ms = medians[OTHER][1]
-    lines = [f"{what} {_amount(report['more'][figure], cpu_ms)}" for figure, what in FIGURES.items()]
+    lines = [f"{label} {_amount(report['more'][figure], cpu_ms)}" for figure, label in FIGURES.items()]
     return "\n".join((servers, *lines))
 
 

@@ -30,7 +30,7 @@ NAMED = 10
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataFinding:
     """Something that is true of some questions: how many, and the ids of the first."""
 
     what: str
@@ -44,7 +44,7 @@ class Finding:
 
 def findings(
     train: Sequence[Example], dev: Sequence[Example], tokenizer: Path, settings: ReaderSettings
-) -> list[Finding]:
+) -> list[DataFinding]:
     """Return what is wrong with examples that are each good: among themselves, between the parts, for the tokenizer."""
     examples = [*train, *dev]
     learnt = {example.context for example in train}
@@ -55,7 +55,7 @@ def findings(
         ("dev questions are on a paragraph of the training part (leakage)", [e for e in dev if e.context in learnt]),
     ]
     return [
-        Finding(what, len(concerned), tuple(filter(plain_id, dict.fromkeys(e.id for e in concerned)))[:NAMED])
+        DataFinding(what, len(concerned), tuple(filter(plain_id, dict.fromkeys(e.id for e in concerned)))[:NAMED])
         for what, concerned in [*held, *_Read(tokenizer, settings).unreadable(examples)]
         if concerned
     ]
@@ -206,7 +206,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     for source in report["sources"]:
         yield from _source_lines(source)
     for finding in report["findings"]:
-        yield str(Finding(finding["what"], finding["count"], tuple(finding["ids"])))
+        yield str(DataFinding(finding["what"], finding["count"], tuple(finding["ids"])))
 
 
 def _source_lines(source: dict[str, Any]) -> Iterator[str]:

@@ -256,10 +256,10 @@ def _read_folder(path: Path) -> Rows:
         loaded = load_from_disk(str(path))
     except Exception as error:  # datasets raises what it likes
         raise DataError(f"data folder {path} cannot be loaded: {type(error).__name__}") from error
-    return Rows("save_to_disk", numbered(one_split(loaded, None, f"data folder {path}", f"{path}/")))
+    return Rows("save_to_disk", numbered(choose_split(loaded, None, f"data folder {path}", f"{path}/")))
 
 
-def one_split(loaded: Any, split: str | None, where: str, prefix: str) -> Any:
+def choose_split(loaded: Any, split: str | None, where: str, prefix: str) -> Any:
     """Return a split of a DatasetDict: the one named, `train`, or the only one. Raises DataError.
 
     where, prefix: of the source, in errors. Anything but a dictionary is returned as it is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.data.formats import Rows, numbered, one_split
+from training.data.formats import Rows, numbered, choose_split
 from training.errors import DataError
 
 
@@ -22,7 +22,7 @@ def read(source: str) -> Rows:
             f"{where} could not be loaded from the hub: {type(error).__name__}: {reason}; "
             "check name, configuration and network, or name a file"
         ) from None
-    return Rows("hub", numbered(one_split(loaded, split, where, f"hub:{':'.join([name, *parts[:-1]])}:")))
+    return Rows("hub", numbered(choose_split(loaded, split, where, f"hub:{':'.join([name, *parts[:-1]])}:")))
 
 
 def _load(name: str, parts: list[str]) -> tuple[Any, str | None]:

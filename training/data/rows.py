@@ -79,7 +79,7 @@ class Row(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_shape(cls, fields: Any) -> Any:
+    def _unify_answers(cls, fields: Any) -> Any:
         """Bring the answers, which every format writes in its own way, into one shape."""
         if not isinstance(fields, dict):
             return fields

@@ -154,7 +154,7 @@ class _OpenVinoEngine:
 def _quantize_static(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -> None:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-    class Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    class CalibrationRows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         """The calibration windows, one after the other."""
 
         def __init__(self) -> None:
@@ -167,7 +167,7 @@ def _quantize_static(full: Path, path: Path, rows: Sequence[dict[str, Any]]) -> 
     quantize_static(
         full,
         path,
-        Rows(),
+        CalibrationRows(),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["MatMul"],
         per_channel=True,

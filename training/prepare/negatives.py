@@ -50,15 +50,15 @@ def construct(examples: list[Example], count: int, seed: int, kinds: Sequence[Ki
     }
     draw.shuffle(answerable)
     constructed: list[Example] = []
-    made = dict.fromkeys(kinds, 0)
+    counts = dict.fromkeys(kinds, 0)
     for example in answerable:
         if len(constructed) >= count:
             break
-        for kind in sorted(kinds, key=made.__getitem__):
+        for kind in sorted(kinds, key=counts.__getitem__):
             negative = constructors[kind](example, draw)
             if negative is not None:
                 constructed.append(replace(negative, id=f"{example.id}-{kind}", answers=()))
-                made[kind] += 1
+                counts[kind] += 1
                 break
     return constructed
 

@@ -20,4 +20,4 @@ def test_a_model_takes_no_more_than_is_said(tiny_store, tmp_path):
     (row,) = json.loads((tmp_path / "memory.json").read_text())["models"]
     assert row["model"].startswith("extractive-qa:")
     assert row["ratio"] >= 1
-    assert "said/taken" in done.stdout
+    assert "expected/peak" in done.stdout
