@@ -20,7 +20,7 @@ _PLACES = {
     "load_reader": "bento_service.model_store",
     "pipeline": "bento_service.pipelines",
 }
-"""The module that each public name is loaded from when it is first used; the service needs none of them."""
+"""The module of each public name, imported on first use. The service itself uses none of these names."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
-"""`python -m bento_service`: serves, verifies and stores models, answers files. `serve` is one process, as in a pod.
+"""Serve, verify and store models, and answer questions about files.
 
-`bentoml serve` is two processes: one that loads the service to supervise it, and a worker that loads it again. In a
-container nobody replaces a worker that died, so all that the first one adds is memory and a later first answer; a
-process that is all by itself ends the container when it dies.
+`serve` runs the service in one process. `bentoml serve` runs two: a supervisor and a worker. In a container, the
+supervisor does not replace a worker that died, so it only adds memory and delays the first answer. If the only process
+dies, the container ends and is restarted.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from bento_service.errors import ServiceError
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
 
-EPILOG = """environment: BENTO_PATH, BENTOML_HOST and BENTOML_PORT are the defaults of the flags, and the variables of
-the service apply. exit codes: 0 stopped, verified or answered, 1 failure, 2 usage, 3 the service did not start,
+EPILOG = """environment: BENTO_PATH, BENTOML_HOST and BENTOML_PORT are the defaults of the flags; the variables of the
+service apply too. exit codes: 0 stopped, verified or answered, 1 failure, 2 usage, 3 the service did not start,
 4 no answer, 130 interrupted"""
 NO_ANSWER = 4
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: int = options.command(options)
     except BrokenPipeError:
-        raise  # nobody reads the output any more
+        raise  # `pipes` ends the command, since its output is no longer read
     except KeyboardInterrupt:
         print("interrupted; start the same command again to go on", file=sys.stderr)
         return 130
@@ -64,11 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
     verify = _add_command(
         commands,
         "verify",
-        "check every file of the model, answer a question, print its figures",
+        "check every file of the model, answer a question, and print the model's figures",
         "--report verified.json",
     )
     verify.set_defaults(command=_verify)
-    verify.add_argument("--report", type=Path, metavar="FILE", help="write the JSON here too")
+    verify.add_argument("--report", type=Path, metavar="FILE", help="also write the JSON to this file")
     store = _add_command(
         commands,
         "store",
@@ -81,40 +81,40 @@ def build_parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_answer(commands)
     openapi = _add_command(
-        commands, "openapi", "print the OpenAPI document, as /docs.json has it", "--output openapi.json"
+        commands, "openapi", "print the OpenAPI document that /docs.json has", "--output openapi.json"
     )
     openapi.set_defaults(command=_openapi)
-    openapi.add_argument("--output", type=Path, metavar="FILE", help="write it here instead of standard output")
+    openapi.add_argument("--output", type=Path, metavar="FILE", help="write it to this file instead of standard output")
     return parser
 
 
-def _add_command(commands: Commands, name: str, does: str, example: str) -> argparse.ArgumentParser:
-    """Add a command whose help says what it does, and shows an example."""
+def _add_command(commands: Commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    """Add a command whose help is its summary and an example."""
     return commands.add_parser(
         name,
-        help=does,
-        description=f"{does[0].upper()}{does[1:]}.",
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=f"Example:\n  python -m bento_service {name} {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
 def _add_ask(commands: Commands) -> None:
-    does = "answer a question from a text file: the answer, its confidence, its place, and the sentence it stands in"
-    ask = _add_command(commands, "ask", does, "'Who built the ship?' notes.md")
+    summary = "answer a question about a text file; print the answer with its confidence, place and sentence"
+    ask = _add_command(commands, "ask", summary, "'Who built the ship?' notes.md")
     ask.set_defaults(command=_ask)
     ask.add_argument("question", help="what is asked")
     ask.add_argument("file", metavar="FILE", help="text in UTF-8; -: standard input")
     ask.add_argument(
-        "--model", metavar="TAG", help="stored model (QNA_MODEL, or the model in production, or the newest)"
+        "--model", metavar="TAG", help="stored model [QNA_MODEL, else the model in production, else the newest]"
     )
-    ask.add_argument("--always", action="store_true", help="answer also when the text more likely holds no answer")
+    ask.add_argument("--always", action="store_true", help="answer even if the text probably has no answer")
     ask.add_argument("--json", action="store_true", help="one line of JSON; positions in code points")
 
 
 def _add_answer(commands: Commands) -> None:
-    does = "answer a file of questions; the same command goes on after an interruption"
-    answer = _add_command(commands, "answer", does, "questions.jsonl --output answers.jsonl")
+    summary = "answer a file of questions; the same command goes on after an interruption"
+    answer = _add_command(commands, "answer", summary, "questions.jsonl --output answers.jsonl")
     answer.set_defaults(command=_answer)
     answer.add_argument(
         "file", type=Path, metavar="FILE", help="JSON lines, CSV or Parquet with the columns question and context"
@@ -123,16 +123,20 @@ def _add_answer(commands: Commands) -> None:
         "--output", type=Path, required=True, metavar="FILE", help="the same rows with answers, in the name's format"
     )
     answer.add_argument("--model", default="extractive-qa:latest", metavar="TAG", help="stored model [%(default)s]")
-    answer.add_argument("--url", help="let the service at this address answer, instead of this machine")
+    answer.add_argument("--url", help="send the questions to the service at this address")
     answer.add_argument(
-        "--in-flight", type=_count, default=16, metavar="N", help="requests that it gets at once [%(default)s]"
+        "--in-flight",
+        type=_count,
+        default=16,
+        metavar="N",
+        help="number of requests that it gets at once [%(default)s]",
     )
     answer.add_argument(
         "--bad-rows",
         choices=("refuse", "skip"),
         default="refuse",
-        help="what becomes of rows that can't be answered: refuse stops before the first answer; skip names them, and "
-        "writes them with an `error` in place of an answer [%(default)s]",
+        help="rows that can't be answered: refuse stops before the first answer; skip reports them and writes an "
+        "`error` instead of an answer [%(default)s]",
     )
     answer.add_argument("--allow-no-answer", action="store_true", help='let an answer be "" where there is none')
     answer.add_argument("--max-answer-length", type=_count, metavar="N", help="longest answer in tokens")
@@ -148,17 +152,17 @@ def _count(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # The first process of a container is deaf to signals that it has no handler for; uvicorn sets its own once it runs.
+    # The first process of a container ignores signals without a handler; uvicorn sets its own handler later.
     signal.signal(signal.SIGTERM, _stop)
     from _bentoml_impl.worker.service import main as worker
 
-    _resolve(options.bento)  # what is wrong with it is said before a port is taken
+    _resolve(options.bento)  # an error in it is reported before the port is bound
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
         listener = socket.create_server((options.host, options.port), family=family)
     except OSError as error:
         raise OSError(f"{options.host}:{options.port} cannot be listened on: {error.strerror}") from error
-    # BentoML's own place for this is in BENTOML_HOME, and emptied by every server that starts there.
+    # BentoML's own folder for this is in BENTOML_HOME. Every server that starts there empties it.
     with tempfile.TemporaryDirectory(prefix="qna-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         worker([options.bento, "--fd", str(listener.detach()), "--worker-id", "1"])
@@ -182,16 +186,16 @@ def _answer(options: argparse.Namespace) -> int:
     from bento_service.bulk.tables import Table
     from bento_service.model_store import ServedModel, load_reader
 
-    given = {"allow_no_answer": options.allow_no_answer or None, "max_answer_length": options.max_answer_length}
-    asked = {name: value for name, value in given.items() if value is not None}
+    values = {"allow_no_answer": options.allow_no_answer or None, "max_answer_length": options.max_answer_length}
+    request_options = {name: value for name, value in values.items() if value is not None}
     table, skip = Table(options.file), options.bad_rows == "skip"
     if options.url is not None:
-        by, answerer = options.url, partial(engines.remote, options.url, in_flight=options.in_flight)
+        answered_by, answerer = options.url, partial(engines.remote, options.url, in_flight=options.in_flight)
     else:
         answerer = partial(engines.local, load_reader(options.model))
         stored = ServedModel(options.model).stored
-        by = options.model if stored is None else str(stored.tag)
-    task = run.Task(table, options.output, by, asked, skip=skip, prefix=options.prefix)
+        answered_by = options.model if stored is None else str(stored.tag)
+    task = run.Task(table, options.output, answered_by, request_options, skip=skip, prefix=options.prefix)
     run.run(task, answerer, overwrite=options.overwrite)
     return 0
 

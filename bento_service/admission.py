@@ -9,16 +9,16 @@ from bento_service.errors import TooManyRequests
 from bento_service.reading.reader import Prepared, Reader
 
 SHARE = 0.8
-"""Share of the time limit within which a request must be expected to be read: the estimate may be wrong by a fifth."""
+"""Share of the time limit that the estimate may use; the rest allows for an error of a fifth."""
 _REMEMBERED = 0.9
-"""Share of what was measured before in tokens a byte, after one more request."""
+"""Weight of the previous estimate of tokens per byte after each request."""
 
 
 class Admission:
-    """Counts the requests in flight, and compares what the reader expects with the time limit (s).
+    """Limits the requests in flight, and refuses requests that would miss the time limit (s).
 
-    A text that would be late is refused by its size, at the tokens a byte seen so far, before it is tokenised. Every
-    refusal is a TooManyRequests with the seconds to wait. For the event loop's thread.
+    Before a text is tokenised, its number of tokens is estimated from its size in bytes. Every refusal is a
+    TooManyRequests with the seconds to wait. Not thread-safe: only the event loop's thread may use it.
     """
 
     def __init__(self, reader: Reader, *, max_concurrency: int, timeout_s: float) -> None:
@@ -27,15 +27,15 @@ class Admission:
         self._tokens_per_byte = 0.0
 
     def check(self) -> None:
-        """Refuse a request, before its body is read, when there is no slot for it."""
+        """Refuse a request when all slots are taken. Called before its body is read."""
         if self._requests >= self._max_concurrency:
             raise TooManyRequests(self._requests, self._reader.backlog_s() / self._requests)
 
     @contextmanager
     def slot(self, size: int) -> Iterator[None]:
-        """Take one of the slots while a request is worked on, unless it would be late beside others.
+        """Hold a slot for the duration of the block. Refuse a request that would be late beside others.
 
-        size: bytes to be read; a text counts once for each question about it.
+        size: bytes to read; a text counts once for each question about it.
         """
         self.check()
         if self._requests:
@@ -47,7 +47,7 @@ class Admission:
             self._requests -= 1
 
     def check_time(self, size: int, prepared: Prepared) -> None:
-        """Refuse a request that could not be read in time. One that is alone is admitted: waiting would not help."""
+        """Refuse a tokenised request that would be late, unless it is alone: then waiting would not help."""
         seen, known = prepared.tokens / size, self._tokens_per_byte
         self._tokens_per_byte = _REMEMBERED * known + (1 - _REMEMBERED) * seen if known else seen
         if self._requests > 1:

@@ -19,7 +19,7 @@ from bento_service.schema import AnswerRequest, AnswersRequest
 from bento_service.settings import ServiceSettings
 
 _MARGIN_S = 5
-"""What BentoML's own timeout is longer than ours, which answers in the contract's shape (s)."""
+"""How much longer BentoML's timeout is (s), so that ours responds first, in the contract's shape."""
 _OPERATIONS = {
     "answer": Operation(
         "/answer",
@@ -37,15 +37,15 @@ _OPERATIONS = {
 class Application(bentoml.Service):  # type: ignore[misc]  # BentoML's SDK has no types
     """A BentoML service whose routes are a mounted Starlette application's.
 
-    BentoML's own routing would answer 429, 504 and wrong requests in another shape, and log the values that were sent.
+    BentoML's own routing would respond to 429, 504 and invalid requests in another shape, and log the sent values.
     """
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Build the application, with the settings that the environment holds now."""
         self.config.setdefault("traffic", {})["timeout"] = ServiceSettings.from_environment().timeout_s + _MARGIN_S
-        # A question and a context need no threads of the tokenizer; they have the engine's cores.
+        # The tokenizer needs no threads of its own for a question and a context.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        # Spans that go nowhere cost as much as the request. Who sets an exporter up sets this to false.
+        # Without an exporter, tracing only costs time. To export traces, set this variable to false.
         if os.environ.setdefault("OTEL_SDK_DISABLED", "true") == "true":
             self.config.setdefault("tracing", {})["excluded_urls"] = ".*"
         return RequestLog(FrontDoor(super().to_asgi(is_main)))

@@ -1,4 +1,4 @@
-"""What a stored model contains, its checksums, and how it is loaded: only whole and unchanged."""
+"""The files of a stored model and their checksums. A model is only loaded if all files are unchanged."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pydantic import ValidationError
 
 from bento_service.errors import ArtifactError, NotEnoughMemory
 
-if TYPE_CHECKING:  # the process that supervises a server verifies a model, and reads none
+if TYPE_CHECKING:  # the supervising process only verifies a model
     from bento_service.drift import Reference
     from bento_service.reading.engines import Engine
     from bento_service.reading.reader import Reader, ReaderSettings
 
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
-"""Beside a graph in full precision; an int8 graph holds its weights itself."""
+"""The weights of a graph in full precision. An int8 graph contains its weights."""
 TOKENIZER = "tokenizer.json"
 READER = "reader.json"
 METRICS = "metrics.json"
 PROVENANCE = "provenance.json"
 REFERENCE = "reference.json"
-"""What the dev questions were like, for `drift`; models of before have none."""
+"""The distributions of the dev questions, for `drift`. Older models have none."""
 CHECKSUMS = "SHA256SUMS"
 FILES = (GRAPH, TOKENIZER, READER, METRICS, PROVENANCE)
 
@@ -35,7 +35,7 @@ FILES = (GRAPH, TOKENIZER, READER, METRICS, PROVENANCE)
 class Artifact:
     """A verified model folder. provenance: base model, data, settings, versions, commit, as `train` wrote them.
 
-    reference: what the dev questions were like; None where that was not stored.
+    reference: distributions of the dev questions; None for an older model.
     """
 
     folder: Path
@@ -45,7 +45,7 @@ class Artifact:
     reference: Reference | None = None
 
     def reader(self, engine: Engine | None = None) -> Reader:
-        """Load the tokenizer and, unless another engine is given, the graph, for all the CPUs granted."""
+        """Load the tokenizer and the graph, which uses all CPUs of this process. engine: used instead of the graph."""
         from bento_service.reading.engines import OnnxEngine
         from bento_service.reading.reader import Reader
         from bento_service.reading.tokenization import TextTokenizer
@@ -55,7 +55,7 @@ class Artifact:
 
 
 def names(folder: Path) -> tuple[str, ...]:
-    """Return the names of an artifact's files, without that of the checksums over them."""
+    """Return the names of an artifact's files, except for SHA256SUMS."""
     return (*FILES, *(name for name in (WEIGHTS, REFERENCE) if (folder / name).exists()))
 
 
@@ -66,14 +66,14 @@ def seal(folder: Path) -> None:
 
 
 def copy(folder: Path, to: Path) -> None:
-    """Copy an artifact's files to another folder, which is made."""
+    """Create a folder and copy an artifact's files to it."""
     to.mkdir(parents=True, exist_ok=True)
     for name in (*names(folder), CHECKSUMS):
         shutil.copyfile(folder / name, to / name)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write one of the artifact's JSON files, for a person to read too."""
+    """Write a JSON file of the artifact, indented for people."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -98,9 +98,9 @@ def load(folder: Path) -> Artifact:
 
 
 def check_memory(folder: Path) -> None:
-    """Compare what serving a stored model needs with what this process may use.
+    """Raise NotEnoughMemory if serving a stored model needs more memory than this process may use.
 
-    Raises NotEnoughMemory: the kernel would otherwise end the process, without a word and maybe late.
+    Otherwise the kernel would kill the process, maybe late and without a message.
     """
     from bento_service.reading import memory
 

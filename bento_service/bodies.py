@@ -1,4 +1,4 @@
-"""A request's body: read up to the limit, checked, and what is wrong with it in the contract's words."""
+"""Reads and validates the body of a request, and turns its problems into the contract's errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def check_media_type(headers: Headers) -> None:
-    """Raise UnsupportedMediaType unless the body is declared as JSON in UTF-8, and as it is, not compressed."""
+    """Raise UnsupportedMediaType unless the body is declared as uncompressed JSON in UTF-8."""
     media_type, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
     charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
     if media_type != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
@@ -37,7 +37,7 @@ def check_media_type(headers: Headers) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """Read the body, at most MAX_BODY_BYTES of it, whatever its Content-Length says.
+    """Read the body, up to MAX_BODY_BYTES. Its Content-Length may be wrong.
 
     Raises TooLarge, and ClientDisconnect when the client leaves before the end.
     """
@@ -54,7 +54,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def parse(model: type[Body], body: bytes) -> Body:
-    """Return the body, less a byte order mark, as the model.
+    """Parse the body as the model. A byte order mark is ignored.
 
     Raises MalformedJson, InvalidRequest, TooLarge or EmptyText.
     """
@@ -69,7 +69,7 @@ def parse(model: type[Body], body: bytes) -> Body:
 
 
 def _explain(errors: list[ErrorDetails]) -> ServiceError:
-    """Turn pydantic's errors into one: a wrong shape before a wrong size before an empty text."""
+    """Combine pydantic's errors into one: of a wrong shape, else of a wrong size, else of an empty text."""
     kinds = {error["type"] for error in errors}
     if "json_invalid" in kinds:
         reason = errors[0].get("ctx", {}).get("error", "unreadable")
@@ -83,7 +83,7 @@ def _explain(errors: list[ErrorDetails]) -> ServiceError:
 
 
 def _describe(error: ErrorDetails) -> str:
-    """Name the field and what is wrong with it; a name is cut, as a client may have sent a text in its place."""
+    """Name the field and its problem. A long name is cut, since a client may have sent a text in its place."""
     names = [str(part) for part in error["loc"]]
     field = ".".join(name if len(name) <= MAX_NAME_CHARACTERS else name[:MAX_NAME_CHARACTERS] + "…" for name in names)
     message = _PLAIN.get(error["type"], error["msg"])

@@ -1,7 +1,7 @@
-"""Whether the questions of today are like those that a model was measured on.
+"""Compares recent questions with the dev questions that a model was measured on.
 
-Compared are distributions: of confidence, of "no answer", of lengths and of unknown tokens. Pure and numpy-only;
-training makes the distributions of its dev questions with the same code.
+The comparison is of distributions: of confidence, "no answer", lengths and unknown tokens. Pure and numpy-only;
+training computes the distributions of its dev questions with the same code.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ FEATURES = (
     *(QUESTION_CHARACTERS, CONTEXT_CHARACTERS, UNKNOWN_TOKENS),
 )
 EDGES = {NO_ANSWER: (0.0,), UNKNOWN_TOKENS: (0.01, 0.05, 0.1, 0.25, 0.5)}
-"""Bins of features that have few values, or whose small values mean nothing."""
+"""Fixed bins, for features with few distinct values or with meaningless small values."""
 MOST_BINS = 10
 LEAST_IN_BIN = 20
-"""Values of the reference a bin: with fewer, chance alone looks like a change."""
+"""Minimum number of reference values in a bin; with fewer, chance looks like drift."""
 WINDOW = 1_000
-"""The last values of a feature that are compared."""
+"""Number of recent values of a feature that are compared."""
 LEAST = 200
-"""Values of a feature before it is compared at all."""
+"""Minimum number of values of a feature for a comparison."""
 EVERY = 50
-"""Questions from one comparison to the next: it takes as long as an answer's decoding."""
+"""Questions from one comparison to the next. A comparison takes as long as decoding an answer."""
 
 
 class Distribution(BaseModel):
@@ -45,7 +45,7 @@ class Distribution(BaseModel):
 
     @classmethod
     def of(cls, values: Sequence[float], edges: tuple[float, ...] | None = None) -> Distribution:
-        """Describe values, at least one, by bins with these edges, or else of about as many values each."""
+        """Count values, at least one, in bins. edges: None for bins with about equal counts."""
         if edges is None:
             bins = max(2, min(MOST_BINS, len(values) // LEAST_IN_BIN))
             quantiles = np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf")
@@ -80,17 +80,17 @@ def of_texts(query: Query, unknown_share: float) -> dict[str, float]:
 
 
 def of_answer(query: Query, answer: Answer) -> dict[str, float]:
-    """Return the features of a query's best answer. An answer that was forced has another confidence."""
+    """Return the features of a query's best answer. The confidence of a forced answer is a feature of its own."""
     if not query.allow_no_answer:
         return {CONFIDENCE: answer.confidence}
     return {CONFIDENCE_ALLOWING_NONE: answer.confidence, NO_ANSWER: float(not answer.text)}
 
 
 def population_stability_index(expected: Sequence[int], observed: Sequence[int]) -> float:
-    """Return how far two distributions over the same bins are apart; 0: not at all.
+    """Return the index of two distributions over the same bins; 0 if they are equal.
 
-    By a common rule, below 0.1 little has changed, and above 0.25 much. Half a value is added to every bin, as an empty
-    one would make it infinite. Source: Yurdakul 2018, https://scholarworks.wmich.edu/dissertations/3208
+    By a common rule, below 0.1 means little change and above 0.25 much. Half a value is added to every bin, since an
+    empty bin would make the index infinite. Source: Yurdakul 2018, https://scholarworks.wmich.edu/dissertations/3208
     """
     bins = len(expected)
     totals = sum(expected) + bins / 2, sum(observed) + bins / 2
@@ -99,14 +99,14 @@ def population_stability_index(expected: Sequence[int], observed: Sequence[int])
 
 
 class Drift:
-    """The last questions that were answered, beside those of the reference. For one thread."""
+    """Compares the last answered questions with the reference. Not thread-safe."""
 
     def __init__(self, reference: Reference) -> None:
         self._windows = {name: _Window(distribution) for name, distribution in reference.items()}
         self._questions = 0
 
     def add(self, query: Query, answer: Answer, unknown_share: float) -> None:
-        """Take in a question with its best answer."""
+        """Add a question with its best answer."""
         self._questions += 1
         for name, value in (of_texts(query, unknown_share) | of_answer(query, answer)).items():
             if name in self._windows:
@@ -136,7 +136,7 @@ class _Window:
         return len(self._bins)
 
     def add(self, value: float) -> None:
-        """Take in a value in place of the oldest, once there are WINDOW."""
+        """Add a value. Once there are WINDOW values, it replaces the oldest."""
         if len(self._bins) == WINDOW:
             self._counts[self._bins.popleft()] -= 1
         self._bins.append(self._reference.bin(value))

@@ -1,4 +1,4 @@
-"""Everything that can go wrong between a request and its answer.
+"""The errors of the package, with their HTTP statuses.
 
     ServiceError (500)
     ├── InvalidRequest (422)
@@ -92,7 +92,7 @@ class MethodNotAllowed(ServiceError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Say which methods the path takes, as RFC 9110 demands."""
+        """The header Allow with the path's methods, which RFC 9110 requires."""
         return {"Allow": self.allowed}
 
 
@@ -126,7 +126,7 @@ class TooManyRequests(ServiceError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Say when to come back."""
+        """The header Retry-After with the seconds to wait."""
         return {"Retry-After": str(self.retry_after_s)}
 
 

@@ -1,4 +1,4 @@
-"""The answer to a question about a text file, laid out for a terminal: in its sentence, with its place."""
+"""Formats the answer to a question about a text file for a terminal, with its sentence and its place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bento_service.reading.reader import Answer
 
 STANDARD_INPUT = "-"
 LONGEST = 200
-"""Characters that are shown on either side of an answer in a sentence without an end."""
+"""Maximum number of characters that are shown before and after an answer."""
 _HIGHLIGHT, _PLAIN = "\x1b[1;7m", "\x1b[0m"
 _SENTENCE_END = re.compile(r"[.!?…。！？؟۔।]+[\"'”’»)\]]*(?=\s)|[。！？]|\n\s*\n")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -66,7 +66,7 @@ class FileAnswer:
 
     @property
     def sentence(self) -> tuple[str, str, str]:
-        """The sentence that the answer stands in: what comes before it, the answer, and what comes after it."""
+        """The sentence of the answer in three parts: before the answer, the answer, and after it."""
         start, end = self.answer.start, self.answer.end
         ends = [match.end() for match in _SENTENCE_END.finditer(self.text)]
         first = max((place for place in ends if place <= start), default=0)
@@ -74,10 +74,10 @@ class FileAnswer:
         before, after = self.text[first:start].lstrip(), self.text[end:last].rstrip()
         before = f"…{before[-LONGEST:]}" if len(before) > LONGEST else before
         after = f"{after[:LONGEST]}…" if len(after) > LONGEST else after
-        return _on_one_line(before), _on_one_line(self.text[start:end]), _on_one_line(after)
+        return _single_line(before), _single_line(self.text[start:end]), _single_line(after)
 
     def json(self) -> str:
-        """Return the answer as a line of JSON, by the names of the API, with its place."""
+        """Return the answer as a line of JSON, with the API's field names and the place."""
         answer = self.answer
         fields = {"answer": answer.text, "confidence": answer.confidence, "start_pos": answer.start}
         place = dict(zip(("line", "column"), self.place, strict=True)) if answer.text else {}
@@ -94,6 +94,6 @@ class FileAnswer:
         return f"{self.file}:{line}:{column}: {answer} {confidence}\n{before}{marked}{after}"
 
 
-def _on_one_line(text: str) -> str:
+def _single_line(text: str) -> str:
     """Return a text with single spaces, and without the control characters that could steer a terminal."""
     return _CONTROL.sub("\ufffd", re.sub(r"\s+", " ", text))

@@ -17,10 +17,10 @@ from bento_service.routes import error_response
 
 
 class FrontDoor:
-    """ASGI application that lets in what the service has, and answers the rest itself.
+    """ASGI application that passes on requests for known paths, and refuses all others.
 
-    BentoML's metrics have a series for every path that anyone asks for: they would be the asker's to fill, with any
-    text. Where CORS is on in BentoML's configuration, preflight gets through to known paths.
+    BentoML's metrics have a series for every requested path, which a client could otherwise fill with any text. If CORS
+    is enabled in BentoML's configuration, preflight requests for known paths are passed on too.
     """
 
     def __init__(self, app: Starlette) -> None:
@@ -30,9 +30,9 @@ class FrontDoor:
         self._cross_origin = CORSMiddleware in classes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on requests for a known path by a method it takes, and the server's own start and stop."""
+        """Pass on requests for a known path and method, and the start and stop of the server."""
         if scope.get("path") in self._methods:
-            note(scope, route=scope["path"])  # no other path: it could hold any text
+            note(scope, route=scope["path"])  # known paths only: another could hold any text
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         elif scope["type"] == "http" and (error := self._error(scope)) is not None:
@@ -52,7 +52,7 @@ class FrontDoor:
 
 
 def _is_preflight(scope: Scope) -> bool:
-    """Return whether a browser asks if a page of another origin may send a request."""
+    """Return whether the request is a CORS preflight."""
     headers = Headers(scope=scope)
     return scope["method"] == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 

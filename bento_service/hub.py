@@ -1,4 +1,4 @@
-"""Question answering by the names and in the shapes of transformers' removed pipeline and of the hub's client."""
+"""Parameters and results of question answering as in transformers' removed pipeline and the hub's client."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bento_service.errors import UnusableArgument
 from bento_service.reading.reader import Answer, Query
 
 MAX_SEQ_LEN, DOC_STRIDE, MAX_ANSWER_LEN = 384, 128, 15
-"""Tokens; the removed pipeline's defaults, the first two at most."""
+"""The removed pipeline's defaults (tokens). A model with shorter windows lowers the first two."""
 LEAST_WINDOW = 32
 """Tokens: the shortest window that leaves room for a question."""
 
-Rows = dict[str, Any] | list[dict[str, Any]]
-"""{"score", "start", "end", "answer"}, or several, best first, where more than one was asked for and is there."""
+PipelineResult = dict[str, Any] | list[dict[str, Any]]
+"""{"score", "start", "end", "answer"}, or a list of these, best first, if there are several answers."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """How questions are to be answered, by the removed pipeline's names. Lengths in tokens; None: its default.
+    """How to answer a question, with the removed pipeline's names. Lengths in tokens; None: the default.
 
     doc_stride is the overlap of neighbouring windows of max_seq_len tokens.
     """
@@ -33,14 +33,14 @@ class Parameters:
     align_to_words: bool = True
 
     def __post_init__(self) -> None:
-        """Raise UnusableArgument for a number that is none, or too small."""
+        """Raise UnusableArgument for a value that is no whole number, or is too small."""
         for name, least in (("top_k", 1), ("max_answer_len", 1), ("doc_stride", 0), ("max_seq_len", LEAST_WINDOW)):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < least):
                 raise UnusableArgument(f"{name} must be a whole number of at least {least}, not {value!r}")
 
     def query(self, question: str, context: str, longest: int) -> Query:
-        """Return what the reader is asked. longest: tokens of the model's longest window."""
+        """Return the query for the reader. longest: tokens of the model's longest window."""
         max_seq_len = min(longest, MAX_SEQ_LEN) if self.max_seq_len is None else self.max_seq_len
         doc_stride = min(max_seq_len // 2, DOC_STRIDE) if self.doc_stride is None else self.doc_stride
         return Query(
@@ -55,7 +55,7 @@ class Parameters:
         )
 
 
-def rows(answers: Sequence[Answer]) -> Rows:
+def pipeline_result(answers: Sequence[Answer]) -> PipelineResult:
     """Return a question's answers, best first, in the removed pipeline's shape."""
     results = [
         {"score": answer.confidence, "start": answer.start, "end": answer.end, "answer": answer.text}

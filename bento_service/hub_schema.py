@@ -7,19 +7,19 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from bento_service.hub import LEAST_WINDOW, Parameters, rows
+from bento_service.hub import LEAST_WINDOW, Parameters, pipeline_result
 from bento_service.reading.reader import Answer, Query
-from bento_service.schema import EXAMPLE_REQUEST, MAX_ANSWER_TOKENS, MAX_TOP_K, Context, Question, Request
+from bento_service.schema import EXAMPLE_REQUEST, MAX_ANSWER_TOKENS, MAX_TOP_K, ContextText, QuestionText, StrictModel
 
 
-class HubInputs(Request):
+class HubInputs(StrictModel):
     """A question and its context."""
 
-    question: Question = Field(description="What is asked.")
-    context: Context = Field(description="The text that holds the answer.")
+    question: QuestionText = Field(description="What is asked.")
+    context: ContextText = Field(description="The text that holds the answer.")
 
 
-class HubParameters(Request):
+class HubParameters(StrictModel):
     """How to answer, by the names of the hub's question-answering task; null is the default. Lengths in tokens."""
 
     top_k: int | None = Field(default=None, ge=1, le=MAX_TOP_K, description="How many answers at most (1).")
@@ -35,11 +35,11 @@ class HubParameters(Request):
     align_to_words: bool | None = Field(default=None, description="Take in the words that an answer cuts (true).")
 
 
-class HubRequest(Request):
+class HubRequest(StrictModel):
     """One question about one context, as `huggingface_hub.InferenceClient.question_answering` sends it."""
 
     passes: ClassVar[int] = 1
-    """How often the text is read."""
+    """How many times the text is read."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"inputs": EXAMPLE_REQUEST}})
 
@@ -47,14 +47,14 @@ class HubRequest(Request):
     parameters: HubParameters | None = Field(default=None, description="How to answer.")
 
     def to_queries(self, longest: int) -> list[Query]:
-        """Return what the reader is asked. longest: tokens of the model's longest window."""
+        """Return the queries for the reader. longest: tokens of the model's longest window."""
         given = {} if self.parameters is None else self.parameters.model_dump(exclude_none=True)
         given.pop("max_question_len", None)
         return [Parameters(**given).query(self.inputs.question, self.inputs.context, longest)]
 
     def respond(self, answers: Sequence[Sequence[Answer]]) -> HubResponse:
-        """Lay the answers of the only query (best first, at least one) out as the removed pipeline did."""
-        return HubResponse.model_validate(rows(answers[0]))
+        """Return the answers of the only query, best first and at least one, in the removed pipeline's shape."""
+        return HubResponse.model_validate(pipeline_result(answers[0]))
 
 
 class HubAnswer(BaseModel):

@@ -23,15 +23,16 @@ SHARES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 class Metrics:
     """The series of one process; /metrics adds them up over all processes of the service.
 
-    model, bento: tags; no Bento when the source tree is served. reference: what the model's dev questions were like.
+    model, bento: tags; None for a service from the source tree. reference: distributions of the model's dev questions.
     """
 
     def __init__(self, model: str, bento: str | None, reference: Reference | None = None) -> None:
-        # Imported here: it decides when it is imported whether processes share files (PROMETHEUS_MULTIPROC_DIR), and
-        # the service's module is imported before BentoML has set that.
+        # Imported here, since the library reads PROMETHEUS_MULTIPROC_DIR on import. BentoML sets that variable after it
+        # has imported the service's module.
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-        # With several processes /metrics reads those files. A registry of one's own can be filled more than once.
+        # With several processes, /metrics reads the files of that folder. With an own registry, a process can create
+        # the metrics more than once.
         self.registry = CollectorRegistry()
         own: dict[str, Any] = {"namespace": NAMESPACE, "registry": self.registry}
         answers = Counter("answers", "Questions answered, by outcome", ["outcome"], **own)

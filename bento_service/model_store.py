@@ -25,7 +25,7 @@ STAGE = "stage"
 PRODUCTION = "production"
 PROMOTED = "promoted"
 """Labels: `stage: production`, and since when (UTC, ISO 8601)."""
-_HOW_TO_GET_ONE = (
+_REMEDY = (
     "run `make train` (or `python -m training train`), bring a checkpoint with `python -m training import NAME`, "
     "or point BENTOML_HOME or QNA_MODEL at another one"
 )
@@ -67,14 +67,14 @@ def stored(name: str) -> list[bentoml.Model]:
 def production(name: str) -> bentoml.Model | None:
     """Return the model in production; None when there is none.
 
-    Of two, which a promotion that was killed half-way leaves behind, the one promoted last.
+    An interrupted promotion can leave two; then it is the one promoted last.
     """
     labelled = [model for model in stored(name) if model.info.labels.get(STAGE) == PRODUCTION]
     return max(labelled, key=lambda model: str(model.info.labels.get(PROMOTED)), default=None)
 
 
 def promote(model: bentoml.Model) -> None:
-    """Move the label to a stored model. At every moment there is a model in production, once there was one."""
+    """Move the label to a stored model. There is no moment without a model in production."""
     since = datetime.now(UTC).isoformat()
     _relabel(model, {STAGE: PRODUCTION, PROMOTED: since})
     for other in stored(model.tag.name):
@@ -83,7 +83,7 @@ def promote(model: bentoml.Model) -> None:
 
 
 def _relabel(model: bentoml.Model, labels: dict[str, str]) -> None:
-    """Replace this module's labels in the model's description, whole or not at all."""
+    """Replace this module's labels in the model's description, atomically."""
     kept: dict[str, Any] = {k: v for k, v in model.info.labels.items() if k not in (STAGE, PROMOTED)}
     model.info.labels.clear()
     model.info.labels.update(kept | labels)
@@ -111,9 +111,9 @@ class ServedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML's
         return newest
 
     def resolve(self, base_path: Any = None) -> bentoml.Model:
-        """Return the stored model, verified; without one, tell how to get it instead of asking BentoCloud.
+        """Return the stored model, verified. Without one, raise an error with a remedy instead of asking BentoCloud.
 
-        `bentoml serve` calls this before it starts a worker: what is wrong ends the command, not a worker behind it.
+        `bentoml serve` calls this before it starts a worker, so that an error ends the command.
         """
         try:
             chosen = ServiceSettings.from_environment().model
@@ -126,15 +126,15 @@ class ServedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML's
 
 
 def load_reader(tag: str = "extractive-qa:latest") -> Reader:
-    """Load a stored model, verified, for use in this process. Threads may share the reader.
+    """Load and verify a stored model for use in this process. Threads may share the reader.
 
-    tag: `name` or `name:latest` mean the model in production, or the newest one when none is. It reads on a GPU where
-    there is one, with torch and the checkpoint. Raises ArtifactError when the model is missing or changed.
+    tag: `name` or `name:latest` mean the model in production, or the newest one when none is. It uses a GPU if there is
+    one, with torch and the checkpoint. Raises ArtifactError when the model is missing or changed.
     """
     try:
         model = ServedModel(tag)
     except (BentoMLException, ValueError) as error:
-        raise ArtifactError(f"{tag!r} is no tag of the BentoML store; {_HOW_TO_GET_ONE}") from error
+        raise ArtifactError(f"{tag!r} is no tag of the BentoML store; {_REMEDY}") from error
     present = _present(model)
     return artifact.load(Path(present.path)).reader(gpu.engine(present.tag))
 
@@ -149,5 +149,5 @@ def _verified(model: ServedModel) -> bentoml.Model:
 def _present(model: ServedModel) -> bentoml.Model:
     present = model.stored
     if present is None:
-        raise ArtifactError(f"the BentoML store has no model {model.tag}; {_HOW_TO_GET_ONE}")
+        raise ArtifactError(f"the BentoML store has no model {model.tag}; {_REMEDY}")
     return present

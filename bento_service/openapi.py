@@ -50,7 +50,7 @@ _RETURNED_ID = {"description": "Id of the request, as it is in the log.", "schem
 
 
 _PLANES = (range(0x20000), range(0xE0000, 0xE0080))
-"""Code points among which are all invisible ones."""
+"""Ranges of code points that include all invisible characters."""
 
 
 @dataclass(frozen=True)

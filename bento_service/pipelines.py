@@ -13,13 +13,13 @@ from types import GeneratorType
 from typing import Any
 
 from bento_service.errors import UnusableArgument
-from bento_service.hub import Parameters, Rows, rows
+from bento_service.hub import Parameters, PipelineResult, pipeline_result
 from bento_service.model_store import load_reader
 from bento_service.reading.reader import Reader
 
 TASK = "question-answering"
 BATCH = 32
-"""Questions of a list that are tokenised at once: enough for every core, little to hold in memory."""
+"""Questions of a list that are tokenised at once: enough for all cores, and little memory."""
 
 _ELSEWHERE = {
     "tokenizer": "a stored model has its own",
@@ -36,9 +36,9 @@ _ELSEWHERE = {
     "X": "pass question=... and context=..., or one list of {'question', 'context'}",
     "data": "pass question=... and context=..., or one list of {'question', 'context'}",
 }
-"""What the removed pipeline took and this one does not, with what to do instead."""
+"""Parameters of the removed pipeline that this one lacks, with what to do instead."""
 _WITHOUT_EFFECT = ("max_question_len", "padding", "batch_size", "num_workers")
-"""What changed no answer of a fast tokenizer there, and is taken and ignored here."""
+"""Parameters that changed no answer of the removed pipeline with a fast tokenizer. They are ignored."""
 
 
 def pipeline(task: str = TASK, model: str = "extractive-qa:latest", **options: Any) -> QuestionAnsweringPipeline:
@@ -84,15 +84,15 @@ class QuestionAnsweringPipeline:
         if len(pairs) == 1:
             return self._answer(pairs, parameters)[0]
         waiting = iter(pairs)
-        results: list[Rows] = []
+        results: list[PipelineResult] = []
         while batch := list(islice(waiting, BATCH)):
             results += self._answer(batch, parameters)
         return results
 
-    def _answer(self, pairs: list[tuple[str, str]], parameters: Parameters) -> list[Rows]:
+    def _answer(self, pairs: list[tuple[str, str]], parameters: Parameters) -> list[PipelineResult]:
         longest = self.reader.settings.max_length
         queries = [parameters.query(question, context, longest) for question, context in pairs]
-        return [rows(answers) for answers in self.reader.answer_all(queries)]
+        return [pipeline_result(answers) for answers in self.reader.answer_all(queries)]
 
 
 def _changed(parameters: Parameters, options: Mapping[str, Any]) -> Parameters:
@@ -140,6 +140,6 @@ def _pair(item: Any) -> tuple[str, str]:
     for name in ("question", "context"):
         text = item.get(name)
         if not isinstance(text, str) or not text:
-            what = "missing" if name not in item else "empty" if text == "" else f"{type(text).__name__}"
-            raise UnusableArgument(f"{name} must be a text with at least one character, and is {what}")
+            problem = "missing" if name not in item else "empty" if text == "" else f"{type(text).__name__}"
+            raise UnusableArgument(f"{name} must be a text with at least one character, and is {problem}")
     return item["question"], item["context"]

@@ -1,4 +1,4 @@
-"""Results that are piped into a command that stops reading, such as `| head`."""
+"""Handles output that is piped into a command that stops reading, such as `| head`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TextIO
 
 CLOSED = 128 + signal.SIGPIPE
-"""Exit code of a command whose reader went away, as a shell gives it to one that the signal ended."""
+"""Exit code of a command that SIGPIPE ended, as a shell reports it."""
 
 
 def run(main: Callable[[], int]) -> int:
-    """Run a command line and return its exit code; end silently when its output is no longer read."""
+    """Run a command line and return its exit code; exit silently when its output is no longer read."""
     try:
         try:
             code = main()
@@ -27,7 +27,7 @@ def run(main: Callable[[], int]) -> int:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Discard the rest of a stream that is no longer read; Python would report an error at its end."""
+    """Redirect a broken stream to the null device, since Python flushes it again at exit."""
     try:
         stream.flush()
     except BrokenPipeError:

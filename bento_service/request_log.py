@@ -14,27 +14,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "X-Request-ID"
 SILENT = ("/health", "/healthz", "/livez", "/readyz", "/metrics")
-"""Paths of probes and of Prometheus, which are asked for every few seconds."""
+"""Paths without a line: probes and Prometheus request them every few seconds."""
 _FIGURES = ("route", "status", "ms", "waited_ms", "read_ms", "windows", "model")
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _NOTED = "figures"
 _HEADER = REQUEST_ID.lower().encode()
-"""As ASGI has a header's name."""
+"""The header's name as ASGI has it."""
 
 
 def note(scope: Scope, **figures: Any) -> None:
-    """Have figures of a request stand in its line."""
+    """Add figures to the line of a request."""
     scope.setdefault("state", {}).setdefault(_NOTED, {}).update(figures)
 
 
 class RequestLog:
-    """ASGI application around another one: its responses have the request's id, and each request a line in the log.
+    """ASGI application that adds an id to the responses of another one, and logs a line for each request.
 
-    The id is the one that the client sent, unless it could be a text or is too long.
+    A client may send the id. An id that is too long or could be a text is replaced.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        from opentelemetry import trace  # loaded by BentoML too, but not by the process that supervises a server
+        from opentelemetry import trace  # the supervising process does not need it
 
         self._app = app
         self._span = trace.get_current_span

@@ -1,6 +1,6 @@
 """The service's HTTP routes. A request is one coroutine: read, check, be admitted, await the reader, respond.
 
-`app.state.service` is the service that answers, from the moment that it is ready.
+`app.state.service` is the service, as soon as it is ready.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from bento_service.responses import ErrorResponse, HealthResponse
 from bento_service.schema import VERSION, AnswerRequest, AnswersRequest
 
 PROMPT_BYTES = 10_000
-"""A body up to this is tokenised and decoded on the event loop, within 3 ms; a larger one on a thread beside it."""
+"""A body up to this size is tokenised and decoded on the event loop, within 3 ms; a larger one on a thread."""
 CLIENT_LEFT = 499
-"""Status, in metrics and log only, of a request whose client has left; nginx's."""
+"""Status of a request whose client has left, as nginx has it. Only metrics and log show it."""
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
-Question = AnswerRequest | AnswersRequest | HubRequest
+RequestBody = AnswerRequest | AnswersRequest | HubRequest
 
 
 async def answer(request: Request) -> Response:
@@ -66,7 +66,8 @@ ROUTES = [
 ]
 
 
-async def _respond(request: Request, model: type[Question]) -> Response:
+async def _respond(request: Request, model: type[RequestBody]) -> Response:
+    """Answer a request within the time limit, or return the contract's error."""
     service = request.app.state.service
     note(request.scope, model=service.headers["X-Model"])
     try:
@@ -87,7 +88,8 @@ def _refuse(service: Any, error: Exception) -> Response:
     return error_response(error)
 
 
-async def _answer(request: Request, model: type[Question], service: Any) -> BaseModel:
+async def _answer(request: Request, model: type[RequestBody], service: Any) -> BaseModel:
+    """Read and check a request, admit it, await the reader, and return the content of the response."""
     reader, admission = service.reader, service.admission
     check_media_type(request.headers)
     admission.check()
@@ -106,12 +108,12 @@ async def _answer(request: Request, model: type[Question], service: Any) -> Base
             return body.respond(answers)
 
 
-def _queries(body: Question, reader: Reader) -> list[Query]:
+def _queries(body: RequestBody, reader: Reader) -> list[Query]:
     return body.to_queries(reader.settings.max_length) if isinstance(body, HubRequest) else body.to_queries()
 
 
 async def _run(size: int, function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function here, or on a thread when its work on `size` bytes would hold up the event loop."""
+    """Call a function on the event loop, or on a thread if its work on `size` bytes would block the event loop."""
     return function(*arguments) if size <= PROMPT_BYTES else await asyncio.to_thread(function, *arguments)
 
 

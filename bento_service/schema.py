@@ -1,4 +1,4 @@
-"""The API contract, requests: what each may hold, its limits, and how its answers are laid out."""
+"""The requests of the API contract: their fields, their limits, and the responses that they ask for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_TOP_K = 20
 
 EMPTY = "empty_text"
 BATCH_TOO_LARGE = "batch_too_large"
-NOT_ONE = "not_one"
+CONFLICT = "conflicting_fields"
 """Types of this module's own validation errors, beside pydantic's."""
 
 SUCCESSORS = {
@@ -42,7 +42,7 @@ SUCCESSORS = {
     "query": "it is called question",
     "documents": "it is called contexts, a list of texts",
 }
-"""What stands in place of the fields that transformers' removed pipeline, the hub's client and Haystack have."""
+"""What to use instead of fields that transformers' removed pipeline, the hub's client and Haystack have."""
 
 EXAMPLE_REQUEST: dict[str, JsonValue] = {
     "question": "What is the capital of France?",
@@ -59,27 +59,27 @@ def is_visible(character: str) -> bool:
 
 
 def visible(text: str) -> str:
-    """Refuse a text that shows nothing: only white space, control and format characters."""
+    """Refuse a text without a visible character."""
     if not any(map(is_visible, text)):
         raise PydanticCustomError(EMPTY, "is empty; send a text with at least one visible character")
     return text
 
 
-Question = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), AfterValidator(visible)]
-Context = Annotated[str, Field(max_length=MAX_CONTEXT_CHARACTERS), AfterValidator(visible)]
+QuestionText = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), AfterValidator(visible)]
+ContextText = Annotated[str, Field(max_length=MAX_CONTEXT_CHARACTERS), AfterValidator(visible)]
 _QUESTION = "What is asked. It also has to fit into a window of tokens with room for the context."
 _CONTEXT = "The text that holds the answer."
 
 
-class Request(BaseModel):
-    """Strict: a number is no string and "true" is no boolean, so a client's mistake is seen and not guessed at."""
+class StrictModel(BaseModel):
+    """Base of all requests. Types are not converted, so that a client's mistake is reported."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     @model_validator(mode="before")
     @classmethod
     def _without_null(cls, fields: Any) -> Any:
-        """Take null for the absence of an optional field."""
+        """Treat an optional field that is null as absent."""
         if not isinstance(fields, dict):
             return fields
         optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
@@ -88,11 +88,11 @@ class Request(BaseModel):
 
 
 def _whole(value: Any) -> Any:
-    """Take 3.0 for 3: to JSON they are one number, and some languages have but one kind of number."""
+    """Convert 3.0 to 3: JSON has only one kind of number, and so have some languages."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class _Options(Request):
+class _Options(StrictModel):
     """How to answer."""
 
     top_k: int = Field(
@@ -121,7 +121,7 @@ class _Options(Request):
     )
 
     def query(self, question: str, context: str | list[str]) -> Query:
-        """Return what the reader is asked."""
+        """Return the query for the reader."""
         return Query(
             question,
             context,
@@ -132,7 +132,7 @@ class _Options(Request):
         )
 
     def lay_out(self, context: str | list[str], answers: Sequence[Answer]) -> AnswerResponse:
-        """Lay the answers of one question (best first, at least one) out as the request asked for them."""
+        """Return the response for the answers of one question, best first and at least one."""
         best, *others = (self._span(context, answer) for answer in answers)
         return AnswerResponse(**dict(best), alternatives=others if "top_k" in self.model_fields_set else None)
 
@@ -157,15 +157,15 @@ class BatchQuery(_Options):
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_REQUEST})
 
-    question: Question = Field(description=_QUESTION)
-    context: Context = Field(description=_CONTEXT)
+    question: QuestionText = Field(description=_QUESTION)
+    context: ContextText = Field(description=_CONTEXT)
 
     def to_queries(self) -> list[Query]:
-        """Return what the reader is asked."""
+        """Return the only query, for the reader."""
         return [self.query(self.question, self.context)]
 
     def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswerResponse:
-        """Lay the answers of the only query (best first, at least one) out as it asked for them."""
+        """Return the response for the answers of the only query, best first and at least one."""
         return self.lay_out(self.context, answers[0])
 
 
@@ -192,15 +192,15 @@ class AnswerRequest(_Options):
         }
     )
 
-    question: Question | None = Field(default=None, description=_QUESTION)
-    questions: list[Question] | None = Field(
+    question: QuestionText | None = Field(default=None, description=_QUESTION)
+    questions: list[QuestionText] | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_BATCH_QUERIES,
         description="In place of `question`: several about one `context`; the response has `answers` in their order.",
     )
-    context: Context | None = Field(default=None, description=_CONTEXT)
-    contexts: list[Context] | None = Field(
+    context: ContextText | None = Field(default=None, description=_CONTEXT)
+    contexts: list[ContextText] | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_CONTEXTS,
@@ -210,14 +210,14 @@ class AnswerRequest(_Options):
     )
 
     @model_validator(mode="after")
-    def _one_of_each(self) -> AnswerRequest:
+    def _check_alternatives(self) -> AnswerRequest:
         sent = self.model_fields_set
         for single, several in (("question", "questions"), ("context", "contexts")):
             if len(sent & {single, several}) != 1:
                 problem = "both were sent" if single in sent else "neither was sent"
-                raise PydanticCustomError(NOT_ONE, f"{single} or {several}: exactly one must be sent, and {problem}")
+                raise PydanticCustomError(CONFLICT, f"{single} or {several}: exactly one must be sent, and {problem}")
         if {"questions", "contexts"} <= sent:
-            raise PydanticCustomError(NOT_ONE, "questions and contexts: send several of one of them only")
+            raise PydanticCustomError(CONFLICT, "questions and contexts: send several of one of them only")
         return self
 
     @model_validator(mode="after")
@@ -227,7 +227,7 @@ class AnswerRequest(_Options):
 
     @property
     def passes(self) -> int:
-        """How often the text is read."""
+        """How many times the text is read."""
         return len(self._questions)
 
     @property
@@ -239,20 +239,20 @@ class AnswerRequest(_Options):
         return self.contexts or self.context or ""
 
     def to_queries(self) -> list[Query]:
-        """Return what the reader is asked, in the order of the questions."""
+        """Return the queries for the reader, in the order of the questions."""
         return [self.query(question, self._context) for question in self._questions]
 
     def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswerResponse | AnswersResponse:
-        """Lay the answers of each question (best first, at least one) out as the request asked for them."""
+        """Return the response for the answers of each question, best first and at least one."""
         responses = [self.lay_out(self._context, ranked) for ranked in answers]
         return responses[0] if self.questions is None else AnswersResponse(answers=responses)
 
 
-class AnswersRequest(Request):
+class AnswersRequest(StrictModel):
     """A batch of questions, each with its own context."""
 
     passes: ClassVar[int] = 1
-    """How often each text is read."""
+    """How many times each text is read."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"queries": [EXAMPLE_REQUEST]}})
 
@@ -268,17 +268,17 @@ class AnswersRequest(Request):
         return self
 
     def to_queries(self) -> list[Query]:
-        """Return what the reader is asked, in the order of the queries."""
-        return [asked for query in self.queries for asked in query.to_queries()]
+        """Return the queries for the reader, in order."""
+        return [query for item in self.queries for query in item.to_queries()]
 
     def respond(self, answers: Sequence[Sequence[Answer]]) -> AnswersResponse:
-        """Lay each query's answers out as that query asked for them."""
+        """Return the response for each query's answers."""
         pairs = zip(self.queries, answers, strict=True)
         return AnswersResponse(answers=[query.respond([ranked]) for query, ranked in pairs])
 
 
 def check_batch(contexts: Sequence[str]) -> None:
-    """Refuse contexts that are too long together."""
+    """Refuse contexts whose total length is too great."""
     if sum(map(len, contexts)) > MAX_BATCH_CHARACTERS:
         message = f"the contexts have more than {MAX_BATCH_CHARACTERS} characters in all; send smaller batches"
         raise PydanticCustomError(BATCH_TOO_LARGE, message)

@@ -1,4 +1,4 @@
-"""The BentoML service: what it is called, which model it serves, and where its requests go (`routes`)."""
+"""The BentoML service: its name, its model and its routes (`routes`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bento_service.schema import EXAMPLE_REQUEST, VERSION, AnswerRequest
 from bento_service.settings import ServiceSettings
 
 WARM_UP_WORDS = 600
-"""Two windows: enough to measure how fast this machine reads, in a tenth of a second."""
+"""Words of the warm-up's text: two windows, enough to measure how fast this machine reads."""
 
 
 app = Starlette(routes=[*ROUTES, *PAGES])
@@ -31,7 +31,7 @@ app = Starlette(routes=[*ROUTES, *PAGES])
 @bentoml.service(
     name="extractive-qa",
     service_class=Application,
-    logging={"access": {"enabled": False}},  # `request_log` has a line a request
+    logging={"access": {"enabled": False}},  # `request_log` logs requests
 )
 class ExtractiveQA:
     """Answers questions with a span of a given context, its offsets and a confidence."""
@@ -40,7 +40,7 @@ class ExtractiveQA:
     bento_service: Application  # set by BentoML
 
     def __init__(self) -> None:
-        """Load the model and answer twice: what is ready answers at once, and knows how fast it reads."""
+        """Load the model and answer two queries, so that the first request is fast and the reading speed is known."""
         self.settings = ServiceSettings.from_environment()
         loaded = artifact.load(Path(self.model.path))
         self._provenance, self._reference = loaded.provenance, loaded.reference
@@ -53,7 +53,7 @@ class ExtractiveQA:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML's SDK has no types
     def open(self) -> None:
-        """Let the routes ask. BentoML has set by now which Bento this is."""
+        """Let the routes use the service. By now, BentoML has set its Bento."""
         self.metrics = Metrics(str(self.model.tag), self._bento, self._reference)
         app.state.service = self
 

@@ -1,4 +1,4 @@
-"""What the environment decides: the variables QNA_MODEL, QNA_MAX_CONCURRENCY and QNA_TIMEOUT_S."""
+"""The service's settings, from the variables QNA_MODEL, QNA_MAX_CONCURRENCY and QNA_TIMEOUT_S."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""`python -m bento_service answer`: a file of questions to the same file with answers."""
+"""Answers a file of questions, for `python -m bento_service answer`."""

@@ -1,4 +1,4 @@
-"""What answers many questions: this process, on all its cores, or a service at an address. Answers keep the order."""
+"""Answers many questions in their order, on this machine or by a service at an address."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 BATCH = 16
 """Questions that are tokenised at once."""
 AHEAD = 4
-"""Batches that are handed to the engine before the answers of the first are taken: it never waits for this thread."""
+"""Batches that are submitted ahead, so that the engine never waits for this thread."""
 ATTEMPTS = 8
-"""Times that a request is sent while the service does not answer it, with pauses from 1 s on that double."""
+"""Attempts per request while the service does not respond. The pauses between them begin at 1 s and double."""
 TIMEOUT_S = 120.0
 BUSY, PASSING = 429, (502, 503, 504)
-"""Statuses: too much at once, and a service that will answer again."""
+"""Statuses of an overloaded service, and of one that is temporarily unavailable."""
 
-Question = BatchQuery | AnswerRequest
-Result = dict[str, Any]
-"""answer, confidence, start_pos and end_pos; or `error`, why there is none."""
+RowRequest = BatchQuery | AnswerRequest
+RowResult = dict[str, Any]
+"""The fields answer, confidence, start_pos and end_pos, or `error` with the reason why there is no answer."""
 Item = TypeVar("Item")
 Pending = TypeVar("Pending")
 
@@ -37,29 +37,29 @@ Pending = TypeVar("Pending")
 def in_order(
     items: Iterator[Item], submit: Callable[[Item], Pending], take: Callable[[Pending], Any], ahead: int
 ) -> Iterator[Any]:
-    """Submit items, at most `ahead` at once, and yield what is taken of each in their order."""
+    """Submit up to `ahead` items at once, and yield the result of each in order."""
     pending: deque[Pending] = deque(map(submit, islice(items, ahead)))
     while pending:
         yield take(pending.popleft())
         pending.extend(map(submit, islice(items, 1)))
 
 
-def local(reader: Reader, requests: Iterable[Question | None]) -> Iterator[Result | None]:
-    """Answer on this machine. None, which stands for a bad row, has no answer."""
+def local(reader: Reader, requests: Iterable[RowRequest | None]) -> Iterator[RowResult | None]:
+    """Answer on this machine. None is a bad row, and its result is None."""
     iterator = iter(requests)
     batches = iter(lambda: list(islice(iterator, BATCH)), [])
 
-    def submit(batch: Sequence[Question | None]) -> list[tuple[Question | None, Any]]:
+    def submit(batch: Sequence[RowRequest | None]) -> list[tuple[RowRequest | None, Any]]:
         return [(request, _submit(reader, request)) for request in batch]
 
-    def take(batch: list[tuple[Question | None, Any]]) -> list[Result | None]:
+    def take(batch: list[tuple[RowRequest | None, Any]]) -> list[RowResult | None]:
         return [_take(reader, request, pending) for request, pending in batch]
 
     for results in in_order(batches, submit, take, AHEAD):
         yield from results
 
 
-def _submit(reader: Reader, request: Question | None) -> tuple[Prepared, Future[Any]] | Result | None:
+def _submit(reader: Reader, request: RowRequest | None) -> tuple[Prepared, Future[Any]] | RowResult | None:
     if request is None:
         return None
     try:
@@ -69,22 +69,22 @@ def _submit(reader: Reader, request: Question | None) -> tuple[Prepared, Future[
     return prepared, reader.submit(prepared)
 
 
-def _take(reader: Reader, request: Question | None, pending: Any) -> Result | None:
+def _take(reader: Reader, request: RowRequest | None, pending: Any) -> RowResult | None:
     if request is None or isinstance(pending, dict):
         return pending if request is not None else None
     prepared, read = pending
     return _result(request, reader.postprocess(prepared, read.result().logits))
 
 
-def _result(request: Question, answers: list[list[Answer]]) -> Result:
+def _result(request: RowRequest, answers: list[list[Answer]]) -> RowResult:
     return request.respond(answers).model_dump(exclude_none=True)
 
 
-def remote(url: str, requests: Iterable[Question | None], in_flight: int) -> Iterator[Result | None]:
+def remote(url: str, requests: Iterable[RowRequest | None], in_flight: int) -> Iterator[RowResult | None]:
     """Have the service at `url` answer, with at most `in_flight` requests at once. Raises RemoteError."""
     import httpx
 
-    # A connection that is kept pins what comes over it to one pod: new pods would stay idle.
+    # A kept connection sends all its requests to the same pod, so that new pods would stay idle.
     limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=0)
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, limits=limits) as client, ThreadPoolExecutor(in_flight) as pool:
         try:
@@ -98,8 +98,8 @@ def remote(url: str, requests: Iterable[Question | None], in_flight: int) -> Ite
             pool.shutdown(cancel_futures=True)
 
 
-def _ask(client: httpx.Client, request: Question | None) -> Result | None:
-    """Send one request until it is answered: as often as the service says that it is busy."""
+def _ask(client: httpx.Client, request: RowRequest | None) -> RowResult | None:
+    """Send a request until it is answered. While the service is busy, the number of attempts is not limited."""
     import httpx
 
     if request is None:
@@ -128,8 +128,8 @@ def _retry_after(response: httpx.Response) -> float:
     return float(value) if value.isdigit() else 1.0
 
 
-def _read(response: httpx.Response) -> Result:
-    """Return an answer, or why the service refuses to give one."""
+def _read(response: httpx.Response) -> RowResult:
+    """Return the answer, or the reason why the service refuses the request."""
     try:
         body = response.json()
     except ValueError:

@@ -1,7 +1,7 @@
-"""Answers a file of questions: looks at every row first, then answers, and goes on where it was interrupted.
+"""Answers a file of questions. It checks every row before it answers, and resumes an interrupted run.
 
-The answers alone are written to OUTPUT.part, a line a row, in order; when all are there, the rows are read again and
-OUTPUT is written with the answers beside them. So a row is never lost or answered twice, and memory does not grow.
+Answers are written to OUTPUT.part, one line for each row, in order. When all rows are answered, the rows are read again
+and written to OUTPUT with their answers. So no row is lost or answered twice, and memory does not grow.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from typing import Any
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from bento_service.bulk.engines import Result
+from bento_service.bulk.engines import RowResult
 from bento_service.bulk.tables import SUFFIXES, Table, write
 from bento_service.errors import UnusableRows
 from bento_service.schema import BatchQuery
 
 FIELDS = ("answer", "confidence", "start_pos", "end_pos")
 ERROR = "error"
-"""The field of a row that was passed over: why it has no answer."""
+"""The field with the reason why a skipped row has no answer."""
 NAMED = 10
-"""Bad rows that are named at most."""
+"""Maximum number of bad rows that are reported one by one."""
 
-Answerer = Callable[[Iterable[BatchQuery | None]], Iterator[Result | None]]
+Answerer = Callable[[Iterable[BatchQuery | None]], Iterator[RowResult | None]]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row. request: what it asks; None where it can't be answered, which `reason` says why."""
+    """A row of the file. request: None for a row that can't be answered. reason: why it can't be answered."""
 
     place: str
     row: dict[str, Any]
@@ -44,11 +44,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be answered, and how. by: what answers, so that a run is not continued by another model."""
+    """A file to answer, with the options. answered_by: tag or URL; a run is only resumed with the same one."""
 
     table: Table
     output: Path
-    by: str
+    answered_by: str
     options: dict[str, Any] = field(default_factory=dict)
     skip: bool = False
     prefix: str = ""
@@ -60,15 +60,15 @@ class Task:
 
     @property
     def format(self) -> str:
-        """The format of the output: that of its name, or of the input."""
+        """The format of the output, by the suffix of its name; without a known suffix, that of the input."""
         return SUFFIXES.get(self.output.suffix, self.table.format)
 
     def entries(self) -> Iterator[Entry]:
         """Yield every row, read and checked, in order."""
         for place, row in self.table.rows():
-            asked = {name: (row or {}).get(name) for name in ("question", "context")}
+            fields = {name: (row or {}).get(name) for name in ("question", "context")}
             try:
-                request = BatchQuery.model_validate(asked | self.options)
+                request = BatchQuery.model_validate(fields | self.options)
             except ValidationError as error:
                 first = error.errors(include_input=False)[0]
                 reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -79,7 +79,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a look at all rows showed. names: of all fields, in order. bad: how many rows can't be answered."""
+    """The result of checking all rows. names: of all fields, in order. bad: number of rows that can't be answered."""
 
     rows: int
     names: tuple[str, ...]
@@ -91,7 +91,7 @@ def run(task: Task, answer: Answerer, *, overwrite: bool = False) -> None:
     """Answer every row of a task, or the rest of them. Raises UnusableRows."""
     if task.output.exists() and not overwrite:
         raise UnusableRows(f"{task.output} is there already; name another --output, or replace it with --overwrite")
-    survey = look(task)
+    survey = inspect(task)
     done = _resume(task, survey)
     if done:
         print(f"{done} of {survey.rows} rows are answered already; going on", file=sys.stderr)
@@ -107,10 +107,10 @@ def run(task: Task, answer: Answerer, *, overwrite: bool = False) -> None:
     _finish(task, survey)
 
 
-def look(task: Task) -> Survey:
-    """Check every row. Raises UnusableRows for a bad one, unless it may be passed over, which is reported."""
+def inspect(task: Task) -> Survey:
+    """Check every row. Raises UnusableRows for bad rows, or reports them if the task skips them."""
     names: dict[str, None] = {}
-    digest = hashlib.sha256(json.dumps([task.by, task.options, task.prefix, task.skip]).encode())
+    digest = hashlib.sha256(json.dumps([task.answered_by, task.options, task.prefix, task.skip]).encode())
     rows = count = 0
     bad: list[str] = []
     for entry in task.entries():
@@ -142,7 +142,7 @@ def _added(task: Task) -> list[str]:
 
 
 def _resume(task: Task, survey: Survey) -> int:
-    """Start OUTPUT.part, or cut an incomplete last line off it; return how many rows it has answers of."""
+    """Create OUTPUT.part, or remove its incomplete last line. Return the number of answered rows."""
     head = json.dumps({"rows": survey.rows, "fingerprint": survey.fingerprint}) + "\n"
     if not task.part.exists() or not task.part.stat().st_size:
         task.output.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ def _resume(task: Task, survey: Survey) -> int:
 
 
 def _finish(task: Task, survey: Survey) -> None:
-    """Write the rows with their answers, and only then remove the answers alone."""
+    """Write the rows with their answers, then remove OUTPUT.part."""
     written = task.output.with_name(f"{task.output.name}.new")
     write(written, task.format, survey.names, _joined(task))
     written.replace(task.output)

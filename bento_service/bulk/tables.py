@@ -1,4 +1,4 @@
-"""Files of rows, read and written one row after the other: JSON lines, CSV and, with pyarrow, Parquet."""
+"""Reads and writes files row by row: JSON lines, CSV and, with pyarrow, Parquet."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BO
 _ROWS = 256
 """Rows of a Parquet file that are in memory at once."""
 
-Row = dict[str, Any] | None
+TableRow = dict[str, Any] | None
 """None stands for a line that is no row."""
 
 
 class Table:
-    """A file of rows. Its format shows in its content. Raises UnusableRows when it is none that can be read."""
+    """A file of rows, whose format is recognised by its content. Raises UnusableRows for an unknown format."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -59,7 +59,7 @@ class Table:
     def _open_bytes(self) -> IO[bytes]:
         return gzip.open(self.path, "rb") if self._packed else self.path.open("rb")  # type: ignore[return-value]  # reads bytes too
 
-    def rows(self) -> Iterator[tuple[str, Row]]:
+    def rows(self) -> Iterator[tuple[str, TableRow]]:
         """Yield every row with its place, in order. Raises UnusableRows."""
         try:
             if self.format == PARQUET:
@@ -76,14 +76,14 @@ class Table:
         except csv.Error as error:
             raise UnusableRows(f"{self.path} cannot be read as CSV: {error}; quote texts that hold quotes") from error
 
-    def _csv_rows(self, lines: Iterable[str]) -> Iterator[tuple[str, Row]]:
+    def _csv_rows(self, lines: Iterable[str]) -> Iterator[tuple[str, TableRow]]:
         csv.field_size_limit(sys.maxsize)  # a context may be long
         reader = csv.DictReader(lines, delimiter=self._delimiter, strict=True)
         for number, row in enumerate(reader, start=1):
             whole = None not in row and None not in row.values()
             yield f"row {number}", {name.strip(): value for name, value in row.items()} if whole else None
 
-    def _parquet(self) -> Iterator[tuple[str, Row]]:
+    def _parquet(self) -> Iterator[tuple[str, TableRow]]:
         parquet = import_parquet()
         try:
             with self.path.open("rb") as stream:
@@ -92,7 +92,7 @@ class Table:
                     for row in batch.to_pylist():
                         number += 1
                         yield f"row {number}", row
-        except ValueError as error:  # of pyarrow, too
+        except ValueError as error:  # pyarrow's errors are ValueErrors too
             raise UnusableRows(f"{self.path} cannot be read as Parquet: {type(error).__name__}") from error
 
 
@@ -104,7 +104,7 @@ def _starts(path: Path, count: int) -> bytes:
         raise UnusableRows(f"{path}: {error.strerror or error}") from error
 
 
-def _json_rows(lines: Iterable[str]) -> Iterator[tuple[str, Row]]:
+def _json_rows(lines: Iterable[str]) -> Iterator[tuple[str, TableRow]]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:

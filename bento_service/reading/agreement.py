@@ -1,4 +1,4 @@
-"""How likely an answer is right: the weights of all spans that agree with it. Pure and numpy-only."""
+"""The probability that an answer is right: the weights of all spans that agree with it. Pure and numpy-only."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ FloatArray = NDArray[np.float32]
 
 
 def agreeing(weights: FloatArray, places: Sequence[Place]) -> float:
-    """Add up the weights of the spans that have an F1 of at least 1/2 with one of the places, each once.
+    """Return the sum of the weights of all spans that have an F1 of at least 1/2 with one of the places.
 
-    Spans from the start of one place to the end of another are among them: they say the same, twice.
+    Each span counts once. A span from the start of one place to the end of another counts too, since it contains the
+    answer twice.
     """
     width = weights.shape[1]
     rows = [slice(first - min(first, width - 1), last + 1) for first, last in places]

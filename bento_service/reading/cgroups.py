@@ -9,7 +9,7 @@ ROOT, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 """Where the groups are mounted, and the kernel's list of this process's groups."""
 
 Read = Callable[[Path], float | None]
-"""Reads the limit of the group in a folder; None where it has none."""
+"""Reads the limit of the group in a folder; None without a limit."""
 
 
 def least(
@@ -17,8 +17,8 @@ def least(
 ) -> float | None:
     """Return the least limit of this process's group and of all groups above it; None without a limit.
 
-    controller: of version 1. membership: a file with a line `number:controllers:path` each (version 2: `0::path`). In a
-    container the paths may be those of the host, of which only the root can be seen.
+    controller: its name in version 1. membership: a file with lines `number:controllers:path` (version 2: `0::path`).
+    In a container, the paths may be those of the host, and only the root is visible.
     """
     try:
         lines = [line.split(":", 2) for line in membership.read_text().splitlines()]

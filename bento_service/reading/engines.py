@@ -20,9 +20,9 @@ class Engine(Protocol):
     """A network that scores every token as the start and as the end of the answer."""
 
     batch_size: int
-    """Windows one call takes at most."""
+    """Maximum number of windows of a call."""
     workers: int
-    """Calls at once that it gains from."""
+    """Number of concurrent calls that use all CPUs."""
 
     def run(
         self,
@@ -40,12 +40,11 @@ class Engine(Protocol):
 
 
 class OnnxEngine:
-    """A graph on the CPU by onnxruntime, for windows without padding.
+    """Runs a graph on the CPU with onnxruntime, one window a call.
 
-    One window a call: dynamic int8 derives its activation scales from all that is in a call, so an answer would
-    depend on its neighbours in the batch, and batching gains no speed on a CPU. Calls at once have a thread each, which
-    makes a third more of two cores than to share every layer among them; only a call that is alone has them all.
-    one_thread, all_threads: the sessions of these two kinds of call.
+    Dynamic int8 derives the scales of activations from all windows of a call. In a batch, an answer would depend on its
+    neighbours, and a CPU gains no speed by batches. Concurrent calls have one thread each, and a call that runs alone
+    has all threads. one_thread, all_threads: the sessions of these two kinds of call.
     """
 
     batch_size = 1
@@ -80,12 +79,12 @@ def _session(path: Path, *, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that share a window wait for each other spinning: to be woken took a sixth of its time, of a short one a
-    # third. Only while it is read: between requests, spinning would keep an autoscaler from scaling down.
+    # Threads that share a window spin while they wait for each other, since waking them takes long. They stop when the
+    # call ends: between requests, spinning would keep an autoscaler from scaling down.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # Every new sequence length would otherwise add an arena block that is never given back.
+    # Otherwise every new sequence length would add a block to the arena, which is never freed.
     options.enable_cpu_mem_arena = False
-    # onnxruntime's fused sum and normalisation takes seven times as long as the two apart.
+    # The fused operator is much slower than the sum and the normalisation that it replaces.
     slower = ["SkipLayerNormFusion"]
     return onnxruntime.InferenceSession(
         str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=slower

@@ -1,4 +1,4 @@
-"""A model in half precision on a GPU, where there is one and torch is installed. The CPU path needs neither."""
+"""Loads a model in half precision onto a GPU, if there is one and torch is installed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ CHECKPOINT_SUFFIX = "-checkpoint"
 
 
 def engine(tag: bentoml.Tag) -> Engine | None:
-    """Load the checkpoint that belongs to a stored model onto the GPU; None where something of that is missing.
+    """Load the checkpoint of a stored model onto the GPU; None without a GPU, torch or the checkpoint.
 
-    The windows of requests that come at once share a batch.
+    Windows of concurrent requests share a batch.
     """
     if not DRIVER.exists() or any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
         return None  # without importing them, which would cost the CPU path seconds and hundreds of MB

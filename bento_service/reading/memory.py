@@ -11,15 +11,15 @@ MB = 10**6
 SERVICE_MB = 250
 """The service without a model (MB)."""
 FIRST_SESSION, SECOND_SESSION = 2.0, 1.5
-"""Memory of a session, by the size of its graph, as it is loaded; with several CPUs there are two."""
+"""Memory of the first and the second session, in multiples of the graph's size. With several CPUs there are two."""
 WEIGHTS = 1.0
-"""Memory that weights beside a graph take in each session, by their size: they are laid out anew for the processor."""
+"""Memory of separate weights in each session, in multiples of their size: each rearranges them for the processor."""
 NO_LIMIT = 2**60
-"""What version 1 of control groups says in place of "none" is greater (bytes)."""
+"""A limit of version 1 of control groups above this (bytes) means that there is none."""
 
 
 def needed_mb(graph_bytes: float, weights_bytes: float = 0, *, cpus: int | None = None) -> int:
-    """Return how much memory the service needs with a graph and weights beside it of these sizes (MB)."""
+    """Return how much memory (MB) the service needs with a graph and separate weights of these sizes."""
     sessions = 2 if (cpu_count() if cpus is None else cpus) > 1 else 1
     of_graph = sum((FIRST_SESSION, SECOND_SESSION)[:sessions]) * graph_bytes
     return round(SERVICE_MB + (of_graph + sessions * WEIGHTS * weights_bytes) / MB)

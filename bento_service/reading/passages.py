@@ -1,4 +1,4 @@
-"""What speaks for one of several passages beside the spans in it. Pure and numpy-only."""
+"""Scores passages by more than their spans: by their null scores and the question's words. Pure and numpy-only."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from bento_service.reading.windows import Window
 
 FloatArray = NDArray[np.float32]
 PRIOR = 0.5
-"""Weight of what speaks for a passage beside its spans: of 0, 1/4, 1/2, 3/4 and 1, the best on five passages each."""
+"""Weight of these scores: of 0, 1/4, 1/2, 3/4 and 1, the best on questions with five passages each."""
 
 
 def passage_scores(
     windows: Sequence[Window], logits: Sequence[tuple[FloatArray, FloatArray]], count: int
 ) -> FloatArray:
-    """Return what speaks for each of `count` passages beside its spans, to be added to their scores, shape (count,).
+    """Return a score for each of `count` passages, to be added to the scores of its spans, shape (count,).
 
-    That is PRIOR of how far its null score is below the others', and of the log-likelihood of the question's words in a
-    naive Bayes model, by which a token adds log((n + 1) / (df + 1/2)) where df of n passages have it. Both count from
-    the best passage down, so that a single one's scores stay as they are.
+    It is PRIOR times the sum of two parts: the negative null score, and the log-likelihood of the question's words in a
+    naive Bayes model. There, a token that df of n passages have adds log((n + 1) / (df + 1/2)). The best passage has 0
+    in each part, so that the scores of a single passage do not change.
     """
     question = np.unique(windows[0].input_ids[: windows[0].first_position])
     present = np.zeros((count, len(question)), dtype=bool)

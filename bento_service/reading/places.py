@@ -1,4 +1,4 @@
-"""Where contexts say the same as an answer: its words again, whatever their case, article and punctuation. Pure."""
+"""Finds where contexts repeat an answer, regardless of case, article and punctuation. Pure."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _PUNCTUATION = " .,;:!?\"'()[]{}<>«»“”‘’„…。、，；：！？「
 _WHITE_SPACE = ("\n", "\r", "\t", "\xa0", "\u3000")
 _NON_SPACE = re.compile(r"\S+")
 _CONNECTORS = frozenset("-.,:/@_–")
-"""Between letters or digits without a space, these make one word or number of both sides: "3.5", "red-haired"."""
+"""Between letters or digits, these join both sides to one word or number: "3.5", "red-haired"."""
 
 _ASCII_LETTERS = np.array([chr(code).isalnum() for code in range(128)] + [False])
 
 
 class Places:
-    """The context tokens of all passages in a row, and where texts stand among them.
+    """The context tokens of all passages in one sequence, and the places of texts in it.
 
     offsets: shape (n, 2), code points. passages: shape (n,), in order.
     """
@@ -37,13 +37,14 @@ class Places:
         self._starts: list[int] = offsets[:, 0].tolist()
 
     def words(self, passage: int, start: int, end: int) -> list[str]:
-        """Return the words of a text in a passage, to be compared with another's."""
+        """Return the words of a text in a passage, normalised for comparison."""
         return key(self._folded[passage][start:end]).split()
 
     def border(self, passage: int, start: int, end: int) -> list[Place]:
-        """Return the tokens of the words that a text both begins and ends with; nothing if there are none.
+        """Return both places of the words that a text begins and ends with; empty if there are none.
 
-        Starts and ends are scored apart: of an answer that is said twice, the best span may go from one to the other.
+        Start and end are scored independently. If a context has an answer twice, the best span may reach from one to
+        the other.
         """
         folded = self._folded[passage]
         ranges = [match.span() for match in _NON_SPACE.finditer(folded, start, end)]
@@ -55,7 +56,7 @@ class Places:
         return []
 
     def again(self, passage: int, start: int, end: int) -> list[Place]:
-        """Return the tokens of all places that have the text of a passage, its own among them."""
+        """Return all places that have the same text, including the given one."""
         text = key(self._folded[passage][start:end])
         return [
             self.tokens(other, first, behind)
@@ -102,13 +103,13 @@ def fold(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Return what of a folded answer has to be found elsewhere: without its article and outer punctuation."""
+    """Return a folded answer without its article and outer punctuation, to search for it."""
     stripped = text.strip(_PUNCTUATION)
     return _ARTICLE.sub("", stripped, count=1) if _ARTICLE.match(stripped) else stripped
 
 
 def find(key: str, text: str) -> Iterator[tuple[int, int]]:
-    """Yield the half-open ranges of code points in which a folded text has the key as whole words, apart."""
+    """Yield the half-open ranges of code points where a folded text has the key as whole words, without overlaps."""
     position = text.find(key) if key else -1
     while position >= 0:
         end = position + len(key)
@@ -119,12 +120,12 @@ def find(key: str, text: str) -> Iterator[tuple[int, int]]:
         position = text.find(key, end)
 
 
-def say_the_same(one: Sequence[str], other: Sequence[str]) -> bool:
+def is_same_answer(first: Sequence[str], second: Sequence[str]) -> bool:
     """Return whether all words of the shorter are in the longer, with an F1 of at least 1/2: "Reyes", "Ana Reyes".
 
     An F1 of 1/2 alone is not enough: "in May" and "in June" have that.
     """
-    shorter, longer = sorted((one, other), key=len)
+    shorter, longer = sorted((first, second), key=len)
     return 3 * len(shorter) >= len(longer) and set(shorter) <= set(longer)
 
 

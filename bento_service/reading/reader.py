@@ -1,4 +1,4 @@
-"""The reader: a question and its contexts, or a batch of them, to ranked answers."""
+"""The reader turns questions with their contexts into ranked answers."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Query:
     """One question about one context, or about several that are ranked together.
 
     Lengths are in tokens; None means the model's own setting. max_length: of a window. doc_stride: overlap of
-    neighbouring windows; None: as far as max_answer_length needs. align_to: what an answer takes in all of when it cuts
-    it: "words", numbers and identifiers among them, "pretokens" (the tokenizer's own words) or "characters".
+    neighbouring windows; None: enough for max_answer_length. align_to: what an answer must not cut: "words" (and
+    numbers and identifiers), "pretokens" (the tokenizer's own words) or "characters".
     """
 
     question: str
@@ -45,24 +45,24 @@ class Query:
     align_to: Literal["words", "pretokens", "characters"] = "words"
 
     def __post_init__(self) -> None:
-        """Raise UnusableArgument where there is no context to read."""
+        """Raise UnusableArgument without a context."""
         if not self.contexts:
             raise UnusableArgument("the query has no context; pass a text, or a list with at least one")
 
     @property
     def contexts(self) -> Sequence[str]:
-        """The contexts, also where there is but one."""
+        """The contexts as a sequence, even if there is only one."""
         return [self.context] if isinstance(self.context, str) else self.context
 
 
 @dataclass(frozen=True)
 class Answer:
-    """contexts[passage][start:end] == text, in code points; "" at 0, 0 says that no context holds an answer.
+    """An answer: contexts[passage][start:end] == text, in code points. "" at 0, 0 means "no answer".
 
-    confidence: probability that the answer is right, where right is an F1 of at least 1/2 with the asked-for span, or
-    that there is none. Unless the query allows "no answer", given that there is one. It is multiplied by the shares of
-    question, context and answer that the model can read; warnings: names of those that it cannot (`reading.unknown`).
-    passage: index of the context. occurrences: places in all contexts that say the same.
+    confidence: probability that the answer is right, which means an F1 of at least 1/2 with the expected span. Unless
+    the query allows "no answer", it is the probability under the condition that there is an answer. It is multiplied by
+    the shares of question, context and answer that the model can read. warnings: which of these it can't read in full
+    (`reading.unknown`). occurrences: number of places in all contexts that have this answer.
     """
 
     text: str
@@ -75,7 +75,7 @@ class Answer:
 
 
 class ReaderSettings(BaseModel):
-    """How a model is read; stored with it, so that what was measured is what is served."""
+    """The settings of the reader. They are stored with the model, so that it is served as it was measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,16 +89,16 @@ class ReaderSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_the_threshold(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Leave out what decided "no answer" in models stored up to 2026, and decides nothing any more."""
+        """Drop a setting of older models that has no effect any more."""
         return {name: value for name, value in values.items() if name != "null_score_diff_threshold"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A query's windows and the logits of each: (start_logits, end_logits), of shape (seq_len,).
+    """A query's windows with the logits of each: (start_logits, end_logits), of shape (seq_len,).
 
-    pretokens: where the tokenizer's words stand in each context; None unless the query aligns to them. unknown: where
-    the model cannot read a text, by text. unknown_share: of the query's tokens, those that the vocabulary lacks.
+    pretokens: ranges of the tokenizer's words in each context; None unless the query aligns to them. unknown: ranges
+    that the model can't read, by text. unknown_share: share of the query's tokens that the vocabulary lacks.
     """
 
     query: Query
@@ -109,7 +109,7 @@ class Reading:
     unknown_share: float = 0.0
 
     def decode(self, settings: ReaderSettings) -> Decoded:
-        """Return the spans and their probabilities, before it is decided whether there is an answer."""
+        """Return the spans and their probabilities, without deciding whether there is an answer."""
         length = self.query.max_answer_length
         return decode(
             self.windows,
@@ -129,8 +129,8 @@ class Reading:
     def decide(self, decoded: Decoded, settings: ReaderSettings) -> list[Answer]:
         """Return the answers that this reading's `decode` leads to.
 
-        "No answer" comes first where the contexts have no span, and where the query allows it unless the best answer
-        is likelier to be right. If the query does not allow it, the confidence does not depend on the null score.
+        "No answer" comes first if the contexts have no span, or if the query allows it and no answer is more probable.
+        If the query does not allow it, the confidence does not depend on the null score.
         """
         query = self.query
         unanswerable = decoded.null_probability(settings.null_scale, settings.null_shift)
@@ -163,7 +163,7 @@ class Reading:
         return known_share(text, self.unknown.get(text), start, end)
 
     def _widen(self, passage: int, start: int, end: int) -> tuple[int, int]:
-        """Move a span's edges out of what the query aligns to."""
+        """Widen a span so that it cuts nothing that the query aligns to."""
         context = self.query.contexts[passage]
         if self.pretokens is not None:
             start, end = out_of(self.pretokens[passage], start, end)
@@ -174,10 +174,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Queries, tokenised: each one's windows, its contexts' pretokens where it aligns to them, and what is unknown.
-
-    unknown_shares: of each query's tokens, the share that the vocabulary lacks.
-    """
+    """Tokenised queries with the windows of each. pretokens_of, unknown and unknown_shares: as in `Reading`."""
 
     queries: Sequence[Query]
     windows_of: Sequence[Sequence[Window]]
@@ -231,7 +228,7 @@ class Reader:
         return prepared.readings(self.submit(prepared).result().logits)
 
     def prepare(self, queries: Sequence[Query]) -> Prepared:
-        """Tokenise each text once and lay windows over the contexts. Raises QuestionTooLong or UnusableWindow."""
+        """Tokenise each text once and split the contexts into windows. Raises QuestionTooLong or UnusableWindow."""
         texts = list(dict.fromkeys(chain.from_iterable((query.question, *query.contexts) for query in queries)))
         aligned = [query.align_to == "pretokens" for query in queries]
         tokens = dict(zip(texts, self._tokenizer.encode(texts, words=any(aligned)), strict=True))

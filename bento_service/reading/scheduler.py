@@ -52,9 +52,9 @@ class Scheduler:
         self._threads = ThreadPoolExecutor(engine.workers, thread_name_prefix="engine")
 
     def submit(self, windows: Sequence[Window]) -> Future[ReadWindows]:
-        """Return the future of the windows' logits.
+        """Queue windows and return the future of their logits.
 
-        Cancelling it drops the windows that are not begun. Otherwise it fails as the engine does.
+        Cancelling the future drops the windows that are not begun. If the engine raises an error, the future has it.
         """
         job = _Job(windows, self._clock())
         if not windows:
@@ -90,7 +90,7 @@ class Scheduler:
             return self._speed.tokens_per_s()
 
     def _read_next(self) -> None:
-        """Read one batch, if any window waits still."""
+        """Read one batch if windows are still waiting."""
         with self._lock:
             batch = self._take()
             if not batch:
@@ -144,7 +144,7 @@ class _Job:
 
     def __init__(self, windows: Sequence[Window], now: float) -> None:
         self.windows = windows
-        self.order = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # like lengths share a batch
+        self.order = sorted(range(len(windows)), key=lambda i: len(windows[i]))  # similar lengths share a batch
         self.unread_tokens = sum(map(len, windows))
         self.begun, self.last_turn = 0, 0
         self.future: Future[ReadWindows] = Future()
@@ -161,7 +161,7 @@ class _Job:
         return self.order[self.begun - 1]
 
     def note(self, i: int, row: int, logits: Logits | None, failure: Exception | None, now: float) -> bool:
-        """Record the row of a batch that window i was read in, and return whether the job ends with it."""
+        """Record the result of window i, a row of its batch, and return whether the job ends with it."""
         self._pass_time(now)
         self._being_read -= 1
         self.unread_tokens -= len(self.windows[i])
@@ -192,7 +192,7 @@ class _Job:
 
 
 class _Speed:
-    """Tokens that are read in a second of work, with what was measured lately counting most."""
+    """Measures how many tokens a second of work reads. Recent batches count most."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bento_service.reading.agreement import agreeing
 from bento_service.reading.passages import passage_scores
-from bento_service.reading.places import Place, Places, say_the_same
+from bento_service.reading.places import Place, Places, is_same_answer
 from bento_service.reading.windows import Window
 from bento_service.reading.words import whole_characters
 
@@ -29,14 +29,14 @@ FloatArray = NDArray[np.float32]
 
 
 POOL = 2
-"""Texts that are looked at however few are asked for, so that the best is the same: to be one with the first, or it."""
+"""Minimum number of candidates for the best answer, so that it does not depend on how many answers are requested."""
 REPEATED = 2.0
-"""Logits by which a span that begins and ends with the same words may exceed these words and yet be them, twice."""
+"""Logits. A span that begins and ends with the same words is cut down to them unless it exceeds them by more."""
 
 Widen = Callable[[int, int, int], tuple[int, int]]
 """Moves a span's edges outwards: (passage, start, end) -> (start, end)."""
 Known = Callable[[int, int, int], float]
-"""Says how much of a span and its context the model can read, 0 to 1: (passage, start, end) -> share."""
+"""Returns the share of a span and its context that the model can read, 0 to 1: (passage, start, end) -> share."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Span:
     """A half-open range of code points in a context, with its score (logits).
 
     probability: that it is right (F1 of at least 1/2), given that one of the contexts holds an answer. passage: index
-    of its context among those of the question. occurrences: places in the contexts that say the same.
+    of its context among those of the question. occurrences: number of places in the contexts that have this answer.
     """
 
     start: int
@@ -57,16 +57,13 @@ class Span:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the logits of one question's windows say: spans, best first, and how likely there is no answer.
-
-    null_log_odds: of the null score against all spans.
-    """
+    """The spans of one question, best first. null_log_odds: log-odds of "no answer" against all spans."""
 
     spans: tuple[Span, ...]
     null_log_odds: float = math.inf
 
     def null_probability(self, scale: float = 1.0, shift: float = 0.0) -> float:
-        """Return the probability that there is no answer. scale, shift: of its log-odds, fitted (Platt scaling)."""
+        """Return the probability that there is no answer. scale, shift: fitted to the log-odds (Platt scaling)."""
         return float(np.exp(-np.logaddexp(0, -scale * self.null_log_odds - shift))) if self.spans else 1.0
 
 
@@ -81,10 +78,10 @@ def decode(
     widen: Widen | None = None,
     known: Known | None = None,
 ) -> Decoded:
-    """Find the best answer and the `n_best_size` - 1 most probable others, no text twice and none overlapping another.
+    """Find the best span and the `n_best_size` - 1 most probable others, without overlaps and without a text twice.
 
-    The best has the greatest score, less what the model cannot read of it. (Chosen by probability, it loses F1 on some
-    data.)
+    The best span has the greatest score, reduced if the model can't read all of it. Choosing it by probability would
+    lose F1 on some data.
 
     windows: of all contexts, by context and in order. logits: one (start_logits, end_logits) a window, each of shape
     (seq_len,). max_answer_length: in tokens. widen: by default to whole characters. known: multiplies the probability.
@@ -121,10 +118,10 @@ def decode(
 
 
 def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tuple[int, int]]:
-    """Return for each window which of its context tokens may start a span: a half-open range.
+    """Return for each window the half-open range of its context tokens that may start a span.
 
-    A token in the overlap of two windows belongs to one of them, so that no span counts twice: to the later one once
-    it has half of the overlap before it, or earlier where an answer of `max_answer_length` tokens could be cut.
+    A token in the overlap of two windows belongs to one of them, so that no span counts twice. It belongs to the later
+    window from the middle of the overlap on, or earlier if an answer of `max_answer_length` tokens could be cut.
     """
     counts = [len(window.offsets) for window in windows]
     firsts = [0]
@@ -141,7 +138,7 @@ def owned_starts(windows: Sequence[Window], max_answer_length: int) -> list[tupl
 
 
 def _ranked(spans: Sequence[Span], best: int, count: int) -> tuple[Span, ...]:
-    """Return the best span and the others by probability, none with a greater one than the span before it."""
+    """Return the best span, then the others by probability. No span has a greater probability than the one before."""
     others = sorted([*spans[:best], *spans[best + 1 :]], key=lambda span: -span.probability)
     ranked, most = [], 1.0  # sums can exceed 1 by rounding
     for span in [spans[best], *others][:count]:
@@ -152,7 +149,7 @@ def _ranked(spans: Sequence[Span], best: int, count: int) -> tuple[Span, ...]:
 
 @dataclass(frozen=True)
 class _Text:
-    """A span that is an answer, and the places that say the same, its own first."""
+    """A span that is an answer. places: all places that have it, its own first."""
 
     passage: int
     start: int
@@ -164,7 +161,7 @@ class _Text:
 def _best_texts(scores: FloatArray, places: Places, count: int, widen: Widen) -> list[_Text]:
     """Return the best spans of different texts, at most `count`.
 
-    Writes into `scores`: each text is struck out, with all that overlaps it. Ties go to the earlier start, then to
+    Overwrites `scores`: the chosen spans and all that overlap them become -inf. Ties go to the earlier start, then to
     the shorter span.
     """
     texts: list[_Text] = []
@@ -194,7 +191,7 @@ def _best_texts(scores: FloatArray, places: Places, count: int, widen: Widen) ->
         for place in again:
             _take(scores, taken, place)
         own_words = places.words(passage, start, end)
-        same = next((i for i, others in enumerate(words) if say_the_same(own_words, others)), None)
+        same = next((i for i, others in enumerate(words) if is_same_answer(own_words, others)), None)
         if same is None:
             texts.append(_Text(passage, start, end, score, [own, *again]))
             words.append(own_words)
@@ -209,7 +206,7 @@ def _score(scores: FloatArray, place: Place) -> float:
 
 
 def _take(scores: FloatArray, taken: bytearray, place: Place) -> None:
-    """Mark a place as taken, unless it is, and strike out all spans that overlap it."""
+    """Mark a place as taken, and set the scores of all spans that overlap it to -inf."""
     first, last = place
     if taken.find(0, first, last + 1) < 0:
         return
@@ -222,7 +219,7 @@ def _take(scores: FloatArray, taken: bytearray, place: Place) -> None:
 
 @lru_cache(maxsize=64)
 def _reaching(before: int, width: int) -> NDArray[np.bool_]:
-    """Say which of the spans from the `before` tokens in front of a place reach into it, shape (before, width)."""
+    """Return which spans that start in the `before` tokens in front of a place reach it, shape (before, width)."""
     reaching: NDArray[np.bool_] = np.arange(width) >= np.arange(before, 0, -1)[:, None]
     return reaching
 
@@ -262,9 +259,9 @@ def _band(start_logits: FloatArray, end_logits: FloatArray, max_answer_length: i
 
 
 def _softmax(scores: FloatArray, temperature: float) -> tuple[FloatArray, float, float]:
-    """Return what each score weighs in the softmax of all, what they weigh together, and that sum's logarithm.
+    """Return the softmax weights before normalisation, their sum, and the log partition.
 
-    The logarithm is that of the sum before the greatest score was taken from all of them.
+    The weights are relative to the greatest score, and the log partition is not.
     """
     top = scores.max()
     weights: FloatArray = np.exp((scores - top) / np.float32(temperature))

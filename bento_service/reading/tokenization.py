@@ -38,8 +38,8 @@ class TextTokenizer:
         """Tokenise texts without special tokens, on as many cores as the tokenizer's own thread pool has.
 
         words: also find the tokenizer's words.
-        Control characters separate words; the tokenizer itself would delete them and join their neighbours.
-        Python's other threads run meanwhile; they would not with the Rust tokenizer's call for a single text.
+        Control characters separate words; the tokenizer itself would delete them and join their neighbours. A single
+        text is encoded as a batch too, since only that call lets other threads run.
         """
         separated = [separate_words(text) for text in texts]
         encodings = self._tokenizer.encode_batch(separated, add_special_tokens=False)
@@ -50,7 +50,7 @@ class TextTokenizer:
         return [replace(own, words=_words(text, encoding)) for text, encoding, own in rows]
 
     def unknown(self, tokens: Tokens) -> NDArray[np.int64] | None:
-        """Return where tokens stand for what the vocabulary lacks, shape (n, 2), code points; None if nowhere."""
+        """Return the ranges of unknown tokens, shape (n, 2), code points; None if there are none."""
         missing = tokens.ids == self._unknown_id
         return tokens.offsets[missing] if missing.any() else None
 
@@ -61,10 +61,10 @@ def _tokens(encoding: Encoding) -> Tokens:
 
 
 def _words(text: str, encoding: Encoding) -> NDArray[np.int64]:
-    """Return where the words of the tokenizer's own pre-tokenizer stand in a text; it may have none.
+    """Return the ranges of the pre-tokenizer's words in a text; empty for a tokenizer without them.
 
-    A word takes in the space before it when that is a token of its own, even one whose offsets are trimmed to nothing:
-    an answer that ends with this token ends in this word.
+    A word includes the space before it if that is a token, even one with empty offsets. An answer that ends with this
+    token ends in this word.
     """
     ranges: dict[int, list[int]] = {}
     for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
@@ -78,7 +78,7 @@ def _words(text: str, encoding: Encoding) -> NDArray[np.int64]:
 
 
 def _unknown_id(tokenizer: Tokenizer) -> int | None:
-    """Return the id of the token for what the vocabulary lacks; None for a vocabulary of bytes, which lacks nothing."""
+    """Return the id of the unknown token; None for a vocabulary of bytes, which needs none."""
     model = json.loads(tokenizer.to_str())["model"]
     unknown_id = model.get("unk_id")
     return tokenizer.token_to_id(model["unk_token"]) if unknown_id is None and model.get("unk_token") else unknown_id
@@ -98,7 +98,7 @@ def _special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
 
 
 def out_of(ranges: NDArray[np.int64], start: int, end: int) -> tuple[int, int]:
-    """Move a span's edges out of the ranges that they cut. ranges: shape (n, 2), half-open, in order."""
+    """Widen a span so that it cuts none of the ranges. ranges: shape (n, 2), half-open, in order."""
     starts, ends = ranges[:, 0], ranges[:, 1]
     cut = (starts < start) & (start < ends)
     if cut.any():

@@ -1,4 +1,4 @@
-"""How much of a text the model can read: letters and digits that its vocabulary has no token for say nothing to it."""
+"""The share of a text that the model can read: letters and digits for which its vocabulary has tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IN_CONTEXT = "unknown_words_in_context"
 IN_ANSWER = "unknown_words_in_answer"
 """Warnings."""
 FEW = 0.1
-"""Share of a context's letters and digits that may be unknown without a warning: a name here and there."""
+"""Share of a context's letters and digits that may be unknown without a warning, such as a few names."""
 
 
 def known_share(text: str, unknown: NDArray[np.int64] | None, start: int = 0, end: int | None = None) -> float:

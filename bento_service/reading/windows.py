@@ -1,4 +1,4 @@
-"""Text, already tokenised, to overlapping token windows. Pure and numpy-only; training uses the same code."""
+"""Splits tokenised texts into overlapping windows. Pure and numpy-only; training uses the same code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bento_service.errors import QuestionTooLong
 class Tokens:
     """One tokenised text without special tokens.
 
-    ids: shape (n,), vocabulary ids. offsets: shape (n, 2), half-open ranges of code points into the text. words: where
-    the tokenizer's words stand, shape (m, 2), likewise and in order; empty unless they were asked for.
+    ids: shape (n,), vocabulary ids. offsets: shape (n, 2), half-open ranges of code points into the text. words: ranges
+    of the tokenizer's words, shape (m, 2), in order; empty unless requested.
     """
 
     ids: NDArray[np.int64]
@@ -44,12 +44,11 @@ class SpecialTokens:
 
 @dataclass(frozen=True)
 class Window:
-    """One slice of the context behind the whole question, as the model reads it.
+    """One input of the model: the whole question, followed by a slice of the context.
 
-    input_ids, token_type_ids: shape (seq_len,). offsets: shape (n, 2), those of the slice's tokens, code points into
-    the context. first_token: index of the first of them among all of the context's. first_position: where it stands in
-    input_ids; the rest follow it. Position 0 stands for "no answer here". passage: index of the context among those of
-    the question.
+    input_ids, token_type_ids: shape (seq_len,). offsets: of the slice's tokens, shape (n, 2), code points of the
+    context. first_token: index of the slice's first token among the context's tokens. first_position: index of that
+    token in input_ids. Position 0 means "no answer here". passage: index of the context among those of the question.
     """
 
     input_ids: NDArray[np.int64]
@@ -64,15 +63,15 @@ class Window:
 
     @property
     def inside(self) -> slice:
-        """Where the n context tokens stand."""
+        """The positions of the n context tokens in input_ids."""
         return slice(self.first_position, self.first_position + len(self.offsets))
 
 
 def longest_question(special: SpecialTokens, *, max_length: int, doc_stride: int) -> int:
-    """Return how many question tokens fit (tokens), so that each window moves on by a quarter of its length at least.
+    """Return the maximum number of question tokens. With it, each window advances by a quarter of its length at least.
 
-    A question is never cut: a cut question is another question. The bound keeps the number of windows, and so the
-    cost, linear in the context's length.
+    A question is never cut, since a cut question is another question. The bound keeps the number of windows linear in
+    the context's length.
     """
     return max_length - special.count - doc_stride - max_length // 4
 
@@ -80,10 +79,10 @@ def longest_question(special: SpecialTokens, *, max_length: int, doc_stride: int
 def overlap(
     question: Tokens, special: SpecialTokens, *, max_length: int, doc_stride: int, max_answer_length: int
 ) -> int:
-    """Return how far windows must overlap (tokens) so that one of them holds all of an answer of that length.
+    """Return the overlap (tokens) with which one window contains the whole of an answer of that length.
 
-    Half of `doc_stride`, the usual overlap, stands before the answer in its window. Windows still move on by a quarter
-    of their length at least.
+    In that window, half of `doc_stride`, the usual overlap, precedes the answer. Windows still advance by a quarter of
+    their length at least.
     """
     room = max_length - special.count - len(question)
     return max(doc_stride, min(max_answer_length + doc_stride // 2, room - max_length // 4))
@@ -92,7 +91,7 @@ def overlap(
 def slide(
     question: Tokens, context: Tokens, special: SpecialTokens, *, max_length: int, doc_stride: int, passage: int = 0
 ) -> list[Window]:
-    """Lay windows of at most `max_length` tokens over the context; neighbours overlap by `doc_stride` tokens.
+    """Split the context into windows of at most `max_length` tokens, which overlap by `doc_stride` tokens.
 
     A context without tokens gives one window without context positions. passage: index of the context among those of
     the question.

@@ -7,8 +7,8 @@ import unicodedata
 
 ZERO_WIDTH_JOINER = "\u200d"
 
-# Control characters, invisible format characters, private use, and the sign for what could not be decoded. Left out are
-# those that stand inside words, numbers and emoji: joiners, direction marks, Arabic number signs, tags.
+# Control characters, invisible format characters, private use and the replacement character. Characters that occur
+# inside words, numbers and emoji are left out: joiners, direction marks, Arabic number signs, tags.
 _SEPARATOR = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffd"
     "\ue000-\uf8ff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
@@ -25,7 +25,7 @@ _ESCAPE = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
 
 LONGEST_WORD = 200
-"""Characters on either side of a cut up to which an answer is widened: more is no word that anyone would write."""
+"""Maximum number of characters by which an answer is widened on a side; a longer run is not a word."""
 _WORD = re.compile(
     rf"""
     [\w.+-]+@[\w-]+(?:\.[\w-]+)+                         # an e-mail address
@@ -47,7 +47,7 @@ _WORD = re.compile(
 
 
 def separate_words(text: str) -> str:
-    """Put a space in the place of every character that separates words though tokenizers delete it.
+    """Replace each character that separates words, but that tokenizers delete, by a space.
 
     The text keeps its length, and so its offsets.
     """
@@ -64,7 +64,7 @@ def is_spaceless(character: str) -> bool:
 
 
 def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
-    """Move a span's edges out of the words, numbers and identifiers that they cut.
+    """Widen a span so that it cuts no word, number or identifier.
 
     Parts joined by a hyphen or a slash stay apart, unless they make an e-mail address, a path, a serial number or such.
     """
@@ -86,7 +86,7 @@ def _cut_word(context: str, position: int) -> tuple[int, int]:
 
 
 def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:
-    """Move a span's edges so that it cuts no visible character: off what separates words, around marks and emoji."""
+    """Remove separators from a span's edges, then widen it so that it cuts no visible character, such as an emoji."""
     while start < end and _separates(context[start]):
         start += 1
     while end > start and _separates(context[end - 1]):
@@ -101,7 +101,7 @@ def whole_characters(context: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _joined(context: str, position: int) -> bool:
-    """Return whether the characters on either side of a position are one to the eye."""
+    """Return whether the characters on either side of a position look like one."""
     return _continues(context[position]) or context[position - 1] == ZERO_WIDTH_JOINER
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bento_service.reading.places import find, fold, key, say_the_same
+from bento_service.reading.places import find, fold, is_same_answer, key
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,5 @@ def test_an_answer_is_found_as_whole_words_in_any_case(answer, text, starts):
     ],
 )
 def test_what_says_the_same(one, other, same):
-    assert say_the_same(one.split(), other.split()) is same
-    assert say_the_same(other.split(), one.split()) is same
+    assert is_same_answer(one.split(), other.split()) is same
+    assert is_same_answer(other.split(), one.split()) is same
