@@ -1,1 +1,1 @@
-"""From examples to a model in the BentoML store: `python -m training --help`."""
+"""Trains, evaluates and stores models: `python -m training --help` lists the commands."""

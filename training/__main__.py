@@ -96,7 +96,7 @@ def _add_train(subparsers: Subparsers) -> None:
     train.add_argument(
         "--keep", type=_count, metavar="N", help="then remove all but the N newest models (default: remove none)"
     )
-    train.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
+    train.add_argument("--tag-file", type=Path, metavar="FILE", help="also write the tag to this file")
     _add_settings(train)
 
 
@@ -106,7 +106,9 @@ def _add_evaluate(subparsers: Subparsers) -> None:
     evaluate.add_argument("tag", nargs="?", default="extractive-qa:latest", help="model in the store (%(default)s)")
     evaluate.add_argument("--data", nargs="+", default=["sample:dev"], help="sources, as for train (%(default)s)")
     evaluate.add_argument("--answerable", action="store_true", help="leave out questions that have no answer")
-    evaluate.add_argument("--full-precision", action="store_true", help="the checkpoint instead of what is served")
+    evaluate.add_argument(
+        "--full-precision", action="store_true", help="evaluate the checkpoint instead of the served model"
+    )
     evaluate.add_argument(
         "--predictions",
         nargs="+",
@@ -116,22 +118,28 @@ def _add_evaluate(subparsers: Subparsers) -> None:
         help="write the answers: a row a question to a .jsonl file, SQuAD's prediction file to a .json file",
     )
     evaluate.add_argument("--against", metavar="TAG", help="compare with this model, question by question")
-    evaluate.add_argument("--hardest", type=_count, metavar="N", help="write the N questions to label next")
     evaluate.add_argument(
-        "--hardest-file", type=Path, default=Path("hardest.json"), metavar="FILE", help="to here (%(default)s)"
+        "--hardest", type=_count, metavar="N", help="write the N questions that should be labelled next"
+    )
+    evaluate.add_argument(
+        "--hardest-file",
+        type=Path,
+        default=Path("hardest.json"),
+        metavar="FILE",
+        help="file for these questions (%(default)s)",
     )
     evaluate.add_argument("--diagram", type=Path, metavar="PNG", help="draw the reliability diagram")
 
 
 def _add_check(subparsers: Subparsers) -> None:
     check = subparsers.add_parser(
-        "check", help="what data sources hold, and what is wrong with them; exit code 3 for bad rows"
+        "check", help="report what data sources contain, and their problems; exit code 3 for bad rows"
     )
     check.set_defaults(command=commands.check_data)
     check.add_argument("data", nargs="+", metavar="DATA", help="sources, as for train")
-    check.add_argument("--dev-data", nargs="+", default=[], metavar="DATA", help="sources that are to be measured on")
+    check.add_argument("--dev-data", nargs="+", default=[], metavar="DATA", help="sources to evaluate on")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
-    check.add_argument("--base-model", default="pretrained", help="whose tokenizer is to read it (%(default)s)")
+    check.add_argument("--base-model", default="pretrained", help="base model whose tokenizer is used (%(default)s)")
     check.add_argument(
         "--max-answer-length", type=_count, default=30, metavar="N", help="longest answer in tokens (%(default)s)"
     )
@@ -139,16 +147,20 @@ def _add_check(subparsers: Subparsers) -> None:
 
 def _add_drift(subparsers: Subparsers) -> None:
     drift = subparsers.add_parser(
-        "drift", help="how far questions are from those that a model was measured on; JSON on stdout"
+        "drift", help="measure how far questions are from a model's dev questions; JSON on stdout"
     )
     drift.set_defaults(command=commands.measure_drift)
     drift.add_argument("tag", nargs="?", default="extractive-qa:latest", help="model in the store (%(default)s)")
-    drift.add_argument("--data", nargs="+", required=True, help="sources, each compared by itself, as for train")
+    drift.add_argument("--data", nargs="+", required=True, help="sources, as for train; each is compared separately")
     drift.add_argument("--max-examples", type=_count, metavar="N", help="compare N of each source, drawn at random")
     drift.add_argument(
-        "--shuffled", nargs="+", default=[], metavar="SOURCE", help="compare these too, words of the contexts shuffled"
+        "--shuffled",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="also compare these, with the words of their contexts shuffled",
     )
-    drift.add_argument("--diagram", type=Path, metavar="PNG", help="draw how far each is")
+    drift.add_argument("--diagram", type=Path, metavar="PNG", help="draw the drift of each source")
 
 
 def _add_label(subparsers: Subparsers) -> None:
@@ -180,10 +192,12 @@ def _add_import(subparsers: Subparsers) -> None:
         help="tokens a window, up to the network's positions (384, or all that it has)",
     )
     parser.add_argument(
-        "--if-changed", action="store_true", help="only if the model in production, or the newest, is another"
+        "--if-changed",
+        action="store_true",
+        help="import only if the inputs differ from those of the model in production, or the newest",
     )
     parser.add_argument("--model-name", default="extractive-qa", help="name in the store (%(default)s)")
-    parser.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
+    parser.add_argument("--tag-file", type=Path, metavar="FILE", help="also write the tag to this file")
     _add_gate(parser)
 
 
@@ -208,8 +222,10 @@ def _add_store(subparsers: Subparsers) -> None:
         "package", help="build a Bento with the model in production, or the newest; prints its tag"
     )
     package.set_defaults(command=commands.build_bento)
-    package.add_argument("--context", type=Path, metavar="TAR_GZ", help="write the context of its image here too")
-    package.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
+    package.add_argument(
+        "--context", type=Path, metavar="TAR_GZ", help="also write the context of its image to this file"
+    )
+    package.add_argument("--tag-file", type=Path, metavar="FILE", help="also write the tag to this file")
 
 
 def _add_weights(subparsers: Subparsers) -> None:
@@ -225,14 +241,14 @@ def _add_weights(subparsers: Subparsers) -> None:
 
     ship = subparsers.add_parser(
         "ship",
-        help="replace the shipped weights, base_model pretrained, by the mean of finished runs, and the shipped "
-        "default model by what they make; prints its tag",
+        help="replace the shipped weights (base_model pretrained) with the mean of finished runs, and the shipped "
+        "default model with the model that they make; prints its tag",
     )
     ship.set_defaults(command=commands.ship_weights)
     ship.add_argument(
         "run", type=Path, nargs="+", help="output folder of a finished run from base_model minilm or pretrained"
     )
-    ship.add_argument("--tag-file", type=Path, metavar="FILE", help="write the tag here too")
+    ship.add_argument("--tag-file", type=Path, metavar="FILE", help="also write the tag to this file")
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""A candidate for the store: its files written, its figures measured, and the gate's checks on them."""
+"""Writes a candidate for the store, measures it, and returns the gate's checks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def unchanged_model(name: str, origin: dict[str, Any]) -> str | None:
-    """Return the tag of the model in production, or the newest, if its inputs are those of this run; None otherwise."""
+    """Return the tag of the model in production, or of the newest, if it has the same inputs; None otherwise."""
     for tag, folder in store.current(name):
         before = artifact.load(folder).provenance
         changed = changes(before, origin)
@@ -40,7 +40,7 @@ def unchanged_model(name: str, origin: dict[str, Any]) -> str | None:
 
 
 def write_checkpoint(model: PreTrainedModel, base: Path, folder: Path) -> None:
-    """Write the network in full precision, with the tokenizer's files of the folder `base`."""
+    """Write the network in full precision, with the tokenizer's files from the folder `base`."""
     model.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         if (base / name).is_file():
@@ -58,7 +58,7 @@ def write_served(
     precision: str = "int8",
     narrowing: bool = True,
 ) -> None:
-    """Write the artifact that is served, without its figures.
+    """Write the artifact that is served, without its metrics.
 
     calibration: windows on which quantisation and narrowing are calibrated. narrowing: as in `export`, for int8 only.
     """
@@ -127,7 +127,7 @@ def measure(
 
 
 def _write_fitted(served: Path, dev_readings: Readings, fitted: ReaderSettings) -> None:
-    """Write the settings, and what the dev questions are like under them."""
+    """Write the fitted settings, and the distributions of the dev questions under them."""
     artifact.write_json(served / artifact.READER, fitted.model_dump())
     expected = {name: features.model_dump() for name, features in reference(dev_readings, fitted).items()}
     artifact.write_json(served / artifact.REFERENCE, expected)
@@ -140,7 +140,7 @@ def _over_base(
     fitted: ReaderSettings,
     no_answer_share: float | None,
 ) -> tuple[dict[str, Any], Gain]:
-    """Return the base model's figures, with its own settings fitted to it, and what the candidate gains over it."""
+    """Return the metrics of the base model, with settings fitted to it, and the candidate's gain over it."""
     base_fitted = fit(base, settings, no_answer_share)
     errors = calibration_errors(base, settings)
     figures = {"precision": "float32", "calibration_error": errors, **evaluate(base, base_fitted)}
@@ -148,7 +148,7 @@ def _over_base(
 
 
 def _over_full_precision(dev_readings: Readings, full_precision: Readings, fitted: ReaderSettings) -> Gain | None:
-    """Compare the two precisions where there is an answer: "no answer" was fitted to one of them only."""
+    """Compare both precisions on answerable questions, since "no answer" was fitted to one of them only."""
     forced = [
         predict([pair for pair in readings if pair[0].answers], fitted, allow_no_answer=False)
         for readings in (dev_readings, full_precision)
@@ -167,6 +167,6 @@ def _over_production(name: str, dev_readings: Readings, fitted: ReaderSettings) 
 
 
 def seal(served: Path, metrics: dict[str, Any]) -> None:
-    """Write the artifact's figures, and its checksums."""
+    """Write the artifact's metrics and its checksums."""
     artifact.write_json(served / artifact.METRICS, metrics)
     artifact.seal(served)

@@ -1,4 +1,4 @@
-"""What the commands of `python -m training` do. Only results go to stdout."""
+"""The commands of `python -m training`. Only results go to stdout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bento_service.reading.tokenization import TextTokenizer
 
 _FULL = 2**20
-"""A disk with less room than this is full (bytes)."""
+"""A disk with less free space than this counts as full (bytes)."""
 
 
 def import_checkpoint(options: argparse.Namespace) -> None:
@@ -64,13 +64,13 @@ def train_model(options: argparse.Namespace) -> None:
 
 @contextmanager
 def room_in(folder: Path) -> Iterator[None]:
-    """Raise OutputFolderError in place of what the libraries raise when they write to a disk that is full."""
+    """Raise OutputFolderError instead of the libraries' errors when the disk of the folder is full."""
     try:
         yield
     except TrainingError:
         raise
     except Exception as error:
-        # PyTorch names no cause, safetensors only words it.
+        # PyTorch's error has no cause, and safetensors' has it in its text only.
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
         if not full and not (folder.is_dir() and shutil.disk_usage(folder).free < _FULL):
             raise
@@ -121,7 +121,7 @@ def evaluate_model(options: argparse.Namespace) -> None:
 
 
 def measure_drift(options: argparse.Namespace) -> None:
-    """Compare questions with those that a stored model was measured on: JSON on stdout, a table on stderr."""
+    """Compare questions with a stored model's dev questions: JSON on stdout, a table on stderr."""
     from bento_service import artifact
     from training import data, store
     from training.measure import reference
@@ -163,7 +163,7 @@ def _reader(tag: str, stored: Artifact, *, full_precision: bool) -> Reader:
 
 
 def check_data(options: argparse.Namespace) -> None:
-    """Print what data sources hold, and what is wrong with them. Raises DataError when there are bad rows."""
+    """Print a report on data sources and their problems. Raises DataError when there are bad rows."""
     from bento_service import artifact
     from bento_service.reading.reader import ReaderSettings
     from training.data import check
@@ -263,7 +263,7 @@ def race_engines(options: argparse.Namespace) -> None:
 
 
 def ship_weights(options: argparse.Namespace) -> None:
-    """Write the shipped weights from finished runs, store the default model that they make, and ship that too."""
+    """Write the shipped weights from finished runs, then store and ship the default model made with them."""
     from bento_service import artifact
     from training import pipeline, store
     from training.network import base, pretrained
@@ -280,5 +280,5 @@ def ship_weights(options: argparse.Namespace) -> None:
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
-    """Return the named options. A flag of a setting leaves none where it is not given."""
+    """Return the named options that were given. A flag of a setting has no default."""
     return {name: getattr(options, name) for name in names if hasattr(options, name)}

@@ -15,7 +15,7 @@ from training.prepare.negatives import Kind
 LEAST_F1 = 40.0
 """F1 in percent of a model that has learnt to find spans at all."""
 MOST_CALIBRATION_ERROR = 0.15
-"""Expected calibration error of a confidence that still says something."""
+"""Greatest expected calibration error of a useful confidence."""
 
 
 def _floors(value: Any) -> Any:
@@ -52,14 +52,14 @@ class GateSettings(BaseModel):
     def floor(self, source: str, before: float | None = None) -> float:
         """Return the least F1 in percent that is required on a source; 0 if `min_f1` names others only.
 
-        before: what the base model has there (None: there is none that finds spans).
+        before: F1 of the base model on it; None without a base model that finds spans.
         """
         if not self.min_f1:
             return LEAST_F1 if before is None else min(LEAST_F1, before)
         return self.min_f1.get(source, self.min_f1.get("*", 0.0))
 
     def calibration_bound(self, before: float | None = None) -> float:
-        """Return the greatest expected calibration error. before: what the base model has (None: as for `floor`)."""
+        """Return the greatest calibration error allowed. before: that of the base model; None as for `floor`."""
         if self.max_calibration_error is not None:
             return self.max_calibration_error
         return max(MOST_CALIBRATION_ERROR, 0.0 if before is None else before)
@@ -69,7 +69,7 @@ SAMPLE = ("sample:train",)
 
 
 def _is_default_model(settings: dict[str, Any]) -> bool:
-    """Return whether the settings validated so far name neither data nor a base model of one's own."""
+    """Return whether the settings validated so far have the default data and base model."""
     return settings.get("data") == SAMPLE and settings.get("base_model") == "pretrained"
 
 
@@ -93,8 +93,8 @@ class TrainSettings(BaseSettings):
     )
     bad_rows: Literal["refuse", "skip", "repair"] = Field(
         "refuse",
-        description="what becomes of rows that `check` finds bad: refuse stops the run; skip passes them over; repair "
-        "mends those that it can, and passes over the rest",
+        description="treatment of rows that `check` reports as bad: refuse stops the run; skip leaves them out; repair "
+        "corrects rows where possible, and leaves out the rest",
     )
     max_examples: int | None = Field(
         None, gt=0, description="number of training questions, drawn by the seed; all by default"
@@ -113,7 +113,7 @@ class TrainSettings(BaseSettings):
     negative_kinds: tuple[Kind, ...] = Field(
         ("elsewhere", "removed", "changed"),
         min_length=1,
-        description="how these are constructed: elsewhere, removed (the passage changes), changed, negated, opposite "
+        description="how they are constructed: elsewhere, removed (the passage changes), changed, negated, opposite "
         "(the question does)",
     )
 
@@ -159,8 +159,8 @@ class TrainSettings(BaseSettings):
         None,
         gt=0,
         lt=1,
-        description='share of questions without an answer that is expected of those who ask: "no answer" and its '
-        "probability are fitted for it; by default that of the dev data",
+        description='expected share of unanswerable questions in production: "no answer" and its probability are '
+        "fitted for it; by default that of the dev data",
     )
     narrowing: bool = Field(True, description="let the last layers of the served graph process fewer tokens")
 
@@ -190,7 +190,7 @@ class TrainSettings(BaseSettings):
 
     @property
     def is_default_model(self) -> bool:
-        """Whether neither data nor a base model of one's own is named."""
+        """Whether data and base model are the defaults."""
         return _is_default_model(dict(self))
 
     @classmethod

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Base of the package's errors; `exit_code` is what the command line ends with."""
+    """Base of the package's errors. exit_code: of the command."""
 
     exit_code = 1
 

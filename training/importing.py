@@ -1,4 +1,4 @@
-"""Any checkpoint that finds spans to a stored model, without training: load, export, measure, gate, store."""
+"""Imports a checkpoint that finds spans, without training: load, export, measure, gate, store."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 USUAL_WINDOW, OVERLAP = 384, 64
-"""Tokens of a window and of the overlap of two, where the network has positions for them; what `train` takes too."""
+"""Tokens of a window and of the overlap of two, if the network has enough positions; `train` has the same."""
 LEAST_WINDOW = 32
 """Tokens; a shorter window has no room for a question."""
 CALIBRATION = ("sample:train",)
-"""Questions that show the exporter how great the network's values get; never those that are measured on."""
+"""Questions on which the export is calibrated. Others than those of the evaluation."""
 
 
 def run(
@@ -49,10 +49,10 @@ def run(
 ) -> str:
     """Import a checkpoint by its hub name or folder, and return the stored model's tag.
 
-    data_sources: what it is measured on, and its confidence fitted to. precision: int8 or float32; None: int8, unless
-    that fails or costs more than the gate allows. max_length: tokens of a window; None: 384, or all that the network
-    has positions for. if_changed: where that would only repeat the model in production, or the newest, return that
-    one's tag. Raises TrainingError, GateError among them; the store is then as it was.
+    data_sources: to measure it and fit its confidence on. precision: int8 or float32; None: int8, unless that fails or
+    loses more than the gate allows. max_length: tokens of a window; None: 384, or as many as the network has positions.
+    if_changed: return the tag of the model in production, or of the newest, if it has the same inputs. Raises
+    TrainingError, such as GateError; the store is then unchanged.
     """
     sources = tuple(data_sources)
     examples = data.load(sources)
@@ -67,7 +67,7 @@ def run(
         if if_changed and (tag := candidate.unchanged_model(model_name, origin)) is not None:
             return tag
         _report_memory(checkpoint)
-        # First, as the exporter keeps the network that it exported in memory.
+        # This is first, since the exporter keeps the exported network in memory.
         (folder / "checkpoint").mkdir()
         candidate.write_checkpoint(checkpoint.load(), checkpoint.tokenizer.parent, folder / "checkpoint")
         importing = Import(checkpoint, settings, folder, examples, gate_settings, model_name, origin)
@@ -76,7 +76,7 @@ def run(
 
 
 def _report_memory(checkpoint: Checkpoint) -> None:
-    """Report what serving will need: a parameter takes one byte of an int8 graph, and four of weights in float32."""
+    """Report how much memory serving will need. A parameter has one byte in int8, and four in float32."""
     logger.info(
         "%s has %.0f M parameters; serving it will take about %d MB as int8, or %d MB as float32",
         checkpoint.name,
@@ -100,7 +100,7 @@ class Import:
 
     @property
     def served(self) -> Path:
-        """Where the artifact is written."""
+        """The folder of the artifact."""
         return self.folder / "served"
 
     def choose(self, precision: str | None) -> None:
@@ -143,7 +143,7 @@ class Import:
             metrics, checks = candidate.measure(
                 self.served, self.gate_settings, self.model_name, self.examples, full, precision=precision
             )
-        except Exception as error:  # exporters and engines raise what they like
+        except Exception as error:  # exporters and engines raise many classes
             if precision == "int8":
                 raise _Int8Error(f"the int8 graph fails: {type(error).__name__}: {first_line(error)}") from error
             raise
@@ -162,7 +162,7 @@ class _Int8Error(Exception):
 
 
 def reader_settings(positions: int, max_length: int | None = None) -> ReaderSettings:
-    """Return how a network with so many positions is read, before its confidence is fitted.
+    """Return the reader settings for a network with that many positions, before its confidence is fitted.
 
     max_length: tokens of a window; None: the usual length. Raises TrainSettingsError for more than there are positions.
     """

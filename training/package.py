@@ -1,4 +1,4 @@
-"""The stored model and the service to a Bento, and that to the context which an image is built from."""
+"""Builds a Bento from the stored model and the service, and the context of its image."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ BENTOFILE = "bentofile.yaml"
 
 
 def build(context: Path | None = None) -> str:
-    """Make a Bento of the model in production, or the newest one, and return its tag.
+    """Build a Bento from the model in production, or the newest one, and return its tag.
 
-    context: where to write the image context too, a gzipped tar with Dockerfile env/docker/Dockerfile: what Kaniko
-    reads. It appears whole or not at all. Raises StoreError; a Bento that could not be exported is not kept.
+    context: file for the image's context, a gzipped tar with env/docker/Dockerfile, for Kaniko. It is written
+    atomically. Raises StoreError; a Bento that can't be exported is deleted.
     """
     import bentoml
     from bentoml.exceptions import BentoMLException
 
-    store.find("extractive-qa:latest")  # its message for a missing model says what to do
+    store.find("extractive-qa:latest")  # raises an error with a remedy if there is no model
     try:
         bento = bentoml.bentos.build_bentofile(BENTOFILE, build_ctx=str(ROOT))
         if context is not None:

@@ -41,11 +41,11 @@ SERVED = "served"
 
 
 def run(settings: TrainSettings, *, overwrite: bool = False, if_changed: bool = False) -> str | None:
-    """Train as the settings say and return the stored model's tag (None on every process but the first).
+    """Train with the settings and return the stored model's tag (None on every process but the first).
 
-    if_changed: where this run would only repeat the model in production, or the newest, return that one's tag. Raises
-    TrainingError, GateError among them; the store is then as it was, and the run's folder stays: started again, an
-    unfinished run resumes, and one that was refused goes through the gate again.
+    if_changed: return the tag of the model in production, or of the newest, if it has the same inputs. Raises
+    TrainingError, such as GateError; then the store is unchanged, and the run's folder stays. If the run is started
+    again, it resumes, or is only judged by the gate again.
     """
     import torch
     from accelerate import PartialState
@@ -81,7 +81,7 @@ def _store(
     train_examples: list[Example],
     dev: _DevSet,
 ) -> str:
-    """Export and measure what was trained, and return its tag in the store. Raises GateError."""
+    """Export, measure and store the trained network, and return its tag. Raises GateError."""
     folder = settings.output_dir
     checkpoint, served = folder / CHECKPOINT, folder / SERVED
     candidate.write_checkpoint(trained.model, base.folder, checkpoint)
@@ -120,7 +120,7 @@ def _store(
 
 @dataclass(frozen=True)
 class _Trained:
-    """What a run has trained. by_epoch: as in `fine_tune`. before: what the base model says of the dev examples."""
+    """The trained network. by_epoch: as in `fine_tune`. before: readings of the dev examples by the base model."""
 
     model: PreTrainedModel
     by_epoch: list[dict[str, float]] = field(default_factory=list)
@@ -134,9 +134,9 @@ def _train(
     dev: _DevSet,
     checkpoint: Path | None,
 ) -> _Trained:
-    """Fine-tune the base model, or take it as it is for 0 epochs; `dev` has then read with what comes of it.
+    """Fine-tune the base model; for 0 epochs it stays as it is. `dev` then has the readings of the result.
 
-    checkpoint: what to resume from.
+    checkpoint: to resume from.
     """
     from accelerate import PartialState
 
@@ -154,7 +154,7 @@ def _train(
 
 
 def _reader_settings(settings: TrainSettings, base: BaseCheckpoint) -> ReaderSettings:
-    """Return how the model is read. Raises TrainSettingsError when the network lacks positions for its windows."""
+    """Return the reader settings. Raises TrainSettingsError if the network has too few positions."""
     positions = base_models.max_positions(base.folder)
     if settings.max_length > positions:
         raise TrainSettingsError(f"max_length {settings.max_length} exceeds the {positions} positions of {base.name}")
@@ -172,7 +172,7 @@ class _DevSet:
     readings: Readings = field(default_factory=list)
 
     def read(self, model: PreTrainedModel) -> Readings:
-        """Return what a network says of the examples."""
+        """Return a network's readings of the examples."""
         return read(Reader(self.tokenizer, TorchEngine(model), self.settings), self.examples, progress=True)
 
     def measure(self, model: PreTrainedModel) -> dict[str, float]:
@@ -182,7 +182,7 @@ class _DevSet:
 
 
 def _base_readings(base: BaseCheckpoint, settings: TrainSettings, dev: _DevSet) -> Readings | None:
-    """Return what the base model says of the dev examples; None if it has no span head yet."""
+    """Return the base model's readings of the dev examples; None if it has no span head."""
     if not base_models.finds_spans(base):
         return None
     logger.info("measuring %s, the base model", base.name)
@@ -191,7 +191,7 @@ def _base_readings(base: BaseCheckpoint, settings: TrainSettings, dev: _DevSet) 
 
 @dataclass(frozen=True)
 class Parts:
-    """The examples of a run, the constructed negatives among those for training. bad_rows: its part of a provenance."""
+    """The examples of a run, with constructed negatives for training. bad_rows: counts for the provenance."""
 
     train: list[Example]
     dev: list[Example]
@@ -201,7 +201,7 @@ class Parts:
 def load_examples(settings: TrainSettings) -> Parts:
     """Load the examples of a run: dev from its own sources, or held out of the training data by article.
 
-    Raises DataError for bad rows, unless the settings pass them over.
+    Raises DataError for bad rows, unless the settings skip or repair them.
     """
     loaded = [sources.load_all(settings.data, settings.bad_rows)]
     examples = loaded[0].examples

@@ -1,4 +1,4 @@
-"""The provenance of a model: its inputs, so that it can be trained again and a change of them is detected."""
+"""The provenance of a model: all inputs, to train it again and to detect changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def provenance(
     train_examples: list[Example],
     dev_examples: list[Example],
 ) -> dict[str, Any]:
-    """Return all inputs of a training run. Files are named without their folders, which may be private."""
+    """Return all inputs of a training run. Files have no folders, which may be private."""
     name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
     origin: dict[str, Any] = {"name": name, "sha256": base.sha256}
     lineage: dict[str, Any] = {}
@@ -70,7 +70,7 @@ def describe_import(
 ) -> dict[str, Any]:
     """Return the provenance of an imported model.
 
-    sha256: of its weights. examples: those that it was measured on and fitted to. max_length: tokens of a window.
+    sha256: of its weights. examples: those of the evaluation and the fit. max_length: tokens of a window.
     """
     return {
         "base_model": {"name": name, "sha256": sha256},

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def save(name: str, served: Path, checkpoint: Path) -> str:
     """Copy a sealed artifact and its checkpoint into the store and return the artifact's tag.
 
-    The checkpoint goes first, and is taken back when the artifact cannot follow: either both are there or neither.
+    The checkpoint is stored first, and deleted if the artifact can't be stored: there are both or neither.
     Raises StoreError.
     """
     import bentoml
@@ -48,7 +48,7 @@ def save(name: str, served: Path, checkpoint: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return why something failed; of a folder that could not be copied, why its first file could not."""
+    """Return the reason for a failure; for a folder that can't be copied, that of its first file."""
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         return str(error.args[0][0][-1])
     return str(error)
@@ -64,7 +64,7 @@ def find(tag: str) -> tuple[str, Path]:
 
 
 def checkpoint_of(tag: str) -> Path:
-    """Return the folder of a stored model's full-precision checkpoint. Raises StoreError when it is gone."""
+    """Return the folder of a stored model's full-precision checkpoint. Raises StoreError without one."""
     served = _get(tag).tag
     return Path(_get(f"{served.name}{CHECKPOINT_SUFFIX}:{served.version}").path)
 
@@ -76,7 +76,7 @@ def production(name: str) -> tuple[str, Path] | None:
 
 
 def current(name: str) -> list[tuple[str, Path]]:
-    """Return full tag and folder of the model in production, and of the newest; fewer when there are fewer."""
+    """Return full tags and folders of the model in production and the newest model, if there are any."""
     models = {
         str(entry.tag): Path(entry.path)
         for entry in (model_store.production(name), *_newest_first(name)[:1])
@@ -99,7 +99,7 @@ def prune(name: str, keep: int) -> list[str]:
         if in_production is not None and entry.tag == in_production.tag:
             continue
         try:
-            # The checkpoint goes first: after an interruption here, the next prune removes the rest.
+            # The checkpoint is deleted first: after an interruption, the next prune deletes the rest.
             with suppress(BentoMLException):
                 bentoml.models.delete(f"{name}{CHECKPOINT_SUFFIX}:{entry.tag.version}")
             bentoml.models.delete(entry.tag)
@@ -141,7 +141,7 @@ def entries(name: str) -> list[dict[str, Any]]:
 
 
 def _read(entry: bentoml.Model, name: str) -> dict[str, Any]:
-    """Return the content of a model's JSON file; empty if it is damaged, so that the other models are still listed."""
+    """Return the content of a model's JSON file; empty if it is damaged, so that other models are listed."""
     try:
         content: dict[str, Any] = json.loads((Path(entry.path) / name).read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Questions with their contexts and answers: read from any source, checked, repaired, drawn and held out."""
+"""Reads questions with contexts and answers from any source, checks and repairs them, draws and holds out."""
 
 from training.data.examples import Example, GoldAnswer, draw, fingerprint, hold_out
 from training.data.sources import SAMPLE, SAMPLE_FOLDER, load

@@ -1,4 +1,4 @@
-"""What `python -m training check` reports of data sources, and `train` warns of."""
+"""Checks data sources, for the report of `python -m training check` and the warnings of `train`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 BATCH = 256
 """Texts that are tokenised at once."""
 NAMED = 10
-"""Ids that a finding names at most."""
+"""Maximum number of ids of a finding."""
 
 
 @dataclass(frozen=True)
 class DataFinding:
-    """Something that is true of some questions: how many, and the ids of the first."""
+    """A problem that some questions have. what: the problem. count: of questions. ids: of the first questions."""
 
     what: str
     count: int
@@ -45,7 +45,7 @@ class DataFinding:
 def findings(
     train: Sequence[Example], dev: Sequence[Example], tokenizer: Path, settings: ReaderSettings
 ) -> list[DataFinding]:
-    """Return what is wrong with examples that are each good: among themselves, between the parts, for the tokenizer."""
+    """Return problems of valid examples: duplicates, leakage between the parts, and limits of the tokenizer."""
     examples = [*train, *dev]
     learnt = {example.context for example in train}
     held = [
@@ -88,7 +88,7 @@ def _same_id(examples: Sequence[Example]) -> list[Example]:
 
 
 class _Read:
-    """Reads examples as the network will: in tokens."""
+    """Finds problems of examples in tokens, as the network reads them."""
 
     def __init__(self, tokenizer: Path, settings: ReaderSettings) -> None:
         vocabulary = Tokenizer.from_file(str(tokenizer))
@@ -98,7 +98,7 @@ class _Read:
         self._tokenizer, self._settings = TextTokenizer(vocabulary), settings
 
     def unreadable(self, examples: Sequence[Example]) -> list[tuple[str, list[Example]]]:
-        """Return what cannot be learnt or read, and of which examples."""
+        """Return the problems that keep examples from being learnt or read, with these examples."""
         longest = self._settings.max_answer_length
         room = longest_question(
             self._tokenizer.special, max_length=self._settings.max_length, doc_stride=self._settings.doc_stride
@@ -125,13 +125,13 @@ class _Read:
 
 
 def _length(tokens: Tokens, start: int, length: int) -> int:
-    """Return how many tokens an answer has."""
+    """Return the number of tokens of an answer."""
     starts, ends = tokens.offsets.T
     return int(((starts < start + length) & (ends > start)).sum())
 
 
 def report(train: Sequence[str], dev: Sequence[str], tokenizer: Path, settings: ReaderSettings) -> dict[str, Any]:
-    """Check data sources, and return all that is to be known of them, for JSON. None of it is text of a context."""
+    """Check data sources and return a report for JSON. It has no text of a context."""
     described: list[dict[str, Any]] = []
     parts: list[list[Example]] = []
     for names in (train, dev):
@@ -188,7 +188,7 @@ def _lengths(texts: Sequence[str]) -> dict[str, int]:
 
 
 def script(text: str) -> str:
-    """Return the script of most of a text's letters, such as Latin, as Unicode's names of characters begin."""
+    """Return the script of most of a text's letters, such as Latin: the first word of their names in Unicode."""
     counts: Counter[str] = Counter()
     for character, count in Counter(text[:2000]).items():
         if character.isalpha():
@@ -202,7 +202,7 @@ def _script(character: str) -> str:
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
-    """Yield a report as text for a person."""
+    """Yield a report as lines of text."""
     for source in report["sources"]:
         yield from _source_lines(source)
     for finding in report["findings"]:

@@ -1,4 +1,4 @@
-"""Examples: what is asked of which context, and where its answers stand; how they are drawn and held out."""
+"""Examples: questions with contexts and answers. They can be drawn and held out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GoldAnswer:
 
 @dataclass(frozen=True)
 class Example:
-    """One question with its context. No answers means that the context does not hold one."""
+    """One question with its context. Without answers, it is unanswerable."""
 
     id: str
     question: str
@@ -33,10 +33,9 @@ class Example:
 def draw(
     examples: list[Example], count: int | None, seed: int, unanswerable_share: float | None = None
 ) -> list[Example]:
-    """Return `count` examples drawn by the seed, in their order; all of them when there are no more, or for None.
+    """Return `count` examples, drawn at random with the seed, in their order; all if there are fewer, or for None.
 
-    unanswerable_share: of the drawn ones so large a share is unanswerable, as far as there are so many; None: as it
-    comes.
+    unanswerable_share: share of the drawn examples that is unanswerable, if there are enough; None: a random one.
     """
     if count is None or count >= len(examples):
         return examples
@@ -55,8 +54,8 @@ def draw(
 def hold_out(examples: list[Example], fraction: float, seed: int) -> tuple[list[Example], list[Example]]:
     """Split into (train, dev) by article, so that no article and no context is on both sides; neither side is empty.
 
-    An article is chosen by a hash of its name, not by its place: adding data leaves earlier choices as they are.
-    A source that is one article is split by paragraph, since else all or nothing of it would be held out.
+    An article is chosen by a hash of its name, so that earlier choices stay when data is added. A source with a single
+    article is split by paragraph.
     Raises DataError when there is nothing to split.
     """
     titles: dict[str, set[str]] = {}
@@ -73,7 +72,7 @@ def hold_out(examples: list[Example], fraction: float, seed: int) -> tuple[list[
 
 
 def _groups(examples: list[Example], titles: dict[str, set[str]]) -> list[tuple[str, str]]:
-    """Return the group of every example: its article, or that of the first example with the same context."""
+    """Return the group of every example: its article, or the group of an earlier example with the same context."""
     of_context: dict[str, tuple[str, str]] = {}
     return [
         of_context.setdefault(e.context, (e.source, e.title if len(titles[e.source]) > 1 else e.context))

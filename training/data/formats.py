@@ -1,4 +1,4 @@
-"""The formats of data files, recognised by their content, and the rows in them with the places where they stand."""
+"""Reads data files, whose formats are recognised by content, as rows with their places."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Encodings by their byte order mark; UTF-32's begins as UTF-16's does."""
+"""Encodings by their byte order mark. UTF-32 comes first, since its mark begins with that of UTF-16."""
 HELP = "docs/data.md lists the formats"
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A row as it stands in its source. problem: why it is none."""
+    """A row as it is in its source. problem: why it can't be read; None if it can."""
 
     place: str
     fields: dict[str, Any]
@@ -47,7 +47,7 @@ class Rows:
 
 
 def read(path: Path) -> Rows:
-    """Read a file, or a folder of `save_to_disk`. Raises DataError when it is of no known format."""
+    """Read a file, or a folder of `save_to_disk`. Raises DataError for an unknown format."""
     if path.is_dir():
         return _read_folder(path)
     try:
@@ -103,7 +103,7 @@ def _is_json(text: str) -> bool:
 
 
 def _lines(text: str) -> Iterator[Raw]:
-    for number, line in enumerate(text.split("\n"), start=1):  # a text may hold other line separators
+    for number, line in enumerate(text.split("\n"), start=1):  # a text may contain other line separators
         if not line.strip():
             continue
         try:
@@ -116,7 +116,7 @@ def _lines(text: str) -> Iterator[Raw]:
 
 
 def _of_content(path: Path, content: Any) -> Rows:
-    """Return the rows of a JSON file: a list of items, one under `data`, one item, or columns."""
+    """Return the rows of a JSON file: a list of items, alone or under `data`, one item, or columns."""
     if isinstance(content, dict) and isinstance(content.get("data"), list):
         return Rows(f"{_kind(content['data'])} under `data`", _items("data", content["data"]))
     if isinstance(content, list):
@@ -138,7 +138,7 @@ def _kind(items: list[Any]) -> str:
 
 
 def _column(values: Any) -> Any:
-    """Return a column's values: a list of them, or pandas' dictionary by row number."""
+    """Return a column's values as a list. pandas writes them as a dictionary by row number."""
     rows = isinstance(values, dict) and all(name.isdigit() for name in values)
     return list(values.values()) if rows else values
 
@@ -154,7 +154,7 @@ def _items(place: str, items: list[Any]) -> Iterator[Raw]:
 
 
 def _item(place: str, item: Any) -> Iterator[Raw]:
-    """Yield the rows of an article, of a paragraph or of a row. MRQA's header has none."""
+    """Yield the rows of an article, a paragraph or a row. MRQA's header has none."""
     if not isinstance(item, dict):
         yield Raw(place, {}, "is neither an article, nor a paragraph, nor a question")
     elif "paragraphs" in item:
@@ -193,7 +193,7 @@ def _paragraph(place: str, paragraph: dict[str, Any], title: Any) -> Iterator[Ra
 
 
 def table_row(place: str, row: dict[str, Any]) -> Raw:
-    """Return a row of a table, with its columns under the names of `rows.Row`."""
+    """Return a row of a table, with its columns renamed as in `rows.Row`."""
     named = {name.strip().lower(): value for name, value in row.items() if isinstance(name, str)}
     fields = {ALIASES.get(name, name): value for name, value in named.items()}
     return Raw(place, fields | {name: value for name, value in named.items() if name not in ALIASES})
@@ -217,7 +217,7 @@ def _read_table(path: Path, text: str) -> Rows:
 
 
 def _table(text: str, delimiter: str) -> Iterator[Raw]:
-    csv.field_size_limit(sys.maxsize)  # a context may be long
+    csv.field_size_limit(sys.maxsize)  # a context may be longer than csv's default limit
     reader = csv.DictReader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=delimiter, strict=True)
     last = 1
     for row in reader:
@@ -254,15 +254,15 @@ def _read_folder(path: Path) -> Rows:
 
     try:
         loaded = load_from_disk(str(path))
-    except Exception as error:  # datasets raises what it likes
+    except Exception as error:  # datasets raises many classes
         raise DataError(f"data folder {path} cannot be loaded: {type(error).__name__}") from error
     return Rows("save_to_disk", numbered(choose_split(loaded, None, f"data folder {path}", f"{path}/")))
 
 
 def choose_split(loaded: Any, split: str | None, where: str, prefix: str) -> Any:
-    """Return a split of a DatasetDict: the one named, `train`, or the only one. Raises DataError.
+    """Return a split of a DatasetDict: the named one, else `train`, else the only one. Raises DataError.
 
-    where, prefix: of the source, in errors. Anything but a dictionary is returned as it is.
+    where, prefix: of the source, for errors. Anything but a dictionary is returned unchanged.
     """
     if not isinstance(loaded, dict):
         return loaded

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub: `NAME[:CONFIG][:SPLIT]`, such as `squad_v2:validation` or `xquad:xquad.de`."""
+"""Reads data sets of the Hugging Face hub: `NAME[:CONFIG][:SPLIT]`, such as `squad_v2:validation`."""
 
 from __future__ import annotations
 

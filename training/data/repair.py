@@ -1,4 +1,4 @@
-"""Finds where an answer stands that is not where its row says, or not letter by letter."""
+"""Finds the position of an answer whose row has a wrong position, or another spelling than the context."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a surrogate pair: no tokenizer can read it."""
+"""Half of a surrogate pair, which no tokenizer can read."""
 
 
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u3099\u309a"
@@ -20,7 +20,7 @@ _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u3099\u309a"
 
 @dataclass(frozen=True)
 class Repair:
-    """What was wrong, and where the answer stands: context[start:end]."""
+    """The position of an answer: context[start:end]. kind: what was wrong."""
 
     kind: str
     start: int
@@ -28,9 +28,9 @@ class Repair:
 
 
 def find(context: str, text: str, start: int | None, shift: int | None = None) -> Repair | None:
-    """Find an answer that does not stand at `start`; None where it can't be told which place is meant.
+    """Find an answer that is not at `start`; None if it is not there, or its place is ambiguous.
 
-    start: None when it is not known. shift: by how much the starts of the same source are off, if many are alike.
+    start: None if unknown. shift: common offset of the starts of the same source, if there is one.
     """
     places = list(_places(context, text))
     if places:
@@ -43,7 +43,7 @@ def find(context: str, text: str, start: int | None, shift: int | None = None) -
 
 
 def _misplaced(context: str, text: str, start: int | None, shift: int | None, places: list[int]) -> Repair | None:
-    """Choose among the places where the text stands: how the start was counted, then how far off it is."""
+    """Choose among the places of the text: first by another way to count the start, then by a small offset."""
     candidates: list[tuple[str, int | None]] = []
     if start is not None:
         candidates = [
@@ -63,7 +63,7 @@ def _misplaced(context: str, text: str, start: int | None, shift: int | None, pl
 
 
 def common_shift(answers: Iterable[tuple[str, str, int]]) -> int | None:
-    """Return by how much most starts are off: (context, text, start) each; None when two are not off alike."""
+    """Return the common offset of wrong starts, given as (context, text, start); None without one."""
     counted: list[set[int]] = [{start - place for place in _places(context, text)} for context, text, start in answers]
     shifts = Counter(shift for shifts in counted for shift in shifts if shift)
     if not shifts:
@@ -80,7 +80,7 @@ def _places(context: str, text: str) -> Iterator[int]:
 
 
 def _code_points(context: str, units: int, encoding: str, size: int) -> int | None:
-    """Turn an offset in code units of an encoding into one in code points; None inside of a character."""
+    """Convert an offset in code units of an encoding to code points; None inside a character."""
     units_before = context.encode(encoding, "surrogatepass")[: units * size]
     try:
         return len(units_before.decode(encoding, "surrogatepass"))
@@ -89,7 +89,7 @@ def _code_points(context: str, units: int, encoding: str, size: int) -> int | No
 
 
 class _View:
-    """A text with parts of it changed, which remembers where every part stood."""
+    """A text with changed parts, and the original position of each part."""
 
     def __init__(self, text: str, pattern: str, change: Callable[[str], str]) -> None:
         self.text = ""
@@ -110,11 +110,11 @@ class _View:
         self.text = "".join([*parts, text[last:]])
 
     def original(self, place: int) -> int | None:
-        """Return where a place of the view is in the text; None inside of a changed part."""
+        """Return the original position of a place in the view; None inside a changed part."""
         return self._starts.get(place)
 
     def find(self, kind: str, text: str, start: int | None) -> Repair | None:
-        """Find a text at `start`, counted in the view or in the original, or where it stands alone."""
+        """Find a text at `start`, counted in the view or in the original, or its only place."""
         matches = [
             (place, Repair(kind, self._starts[place], self._starts[place + len(text)]))
             for place in _places(self.text, text)
@@ -135,9 +135,9 @@ VIEWS: dict[str, tuple[str, Callable[[str], str]]] = {
     "case": (r"(?s).", str.lower),
     "letters of another form": (r"(?s).", lambda part: unicodedata.normalize("NFKC", part).casefold()),
 }
-"""What a text and its context may differ in: the parts that do, and how they are made alike."""
+"""Differences between an answer and its context: a pattern of the parts that differ, and how to make them equal."""
 
 
-@lru_cache(maxsize=64)  # the questions of a paragraph come one after the other
+@lru_cache(maxsize=64)  # the questions of a paragraph follow each other
 def _view(context: str, kind: str) -> _View:
     return _View(context, *VIEWS[kind])

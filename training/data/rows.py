@@ -1,4 +1,4 @@
-"""A row of a data source: one question as somebody wrote it down, validated field by field."""
+"""Validates a row of a data source, which is one question, field by field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALIASES = {
 
 
 def _absent(value: Any) -> Any:
-    """Take NaN, which pandas writes for an empty cell, for null."""
+    """Convert NaN, which pandas writes for an empty cell, to null."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -54,7 +54,7 @@ def _visible(value: Any) -> Any:
 
 
 class RowAnswer(BaseModel):
-    """An answer as it is written down. answer_start counts code points; None: it is not known."""
+    """An answer of a row. answer_start: in code points; None if unknown."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,9 +63,9 @@ class RowAnswer(BaseModel):
 
 
 class Row(BaseModel):
-    """One question as it is written down. answers: None where the row has no such field.
+    """One question. answers: None if the row has no such field.
 
-    Numbers as text or as floats without a fraction are taken as numbers, and "true" and "false" as what they say.
+    Whole numbers may be text or floats, and booleans may be text.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,7 +80,7 @@ class Row(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _unify_answers(cls, fields: Any) -> Any:
-        """Bring the answers, which every format writes in its own way, into one shape."""
+        """Convert the answers, which each format writes in another way, to one shape."""
         if not isinstance(fields, dict):
             return fields
         return {**fields, "answers": answers(fields)}
@@ -96,10 +96,10 @@ def _path(places: tuple[int | str, ...]) -> str:
 
 
 def answers(fields: Mapping[str, Any]) -> Any:
-    """Return a row's answers as a list of {"text", "answer_start"}; None where the row has none of these fields.
+    """Return a row's answers as a list of {"text", "answer_start"}; None if the row has none of the fields.
 
-    They are `answers`, of SQuAD, of Hugging Face's `squad` or as texts alone, `detected_answers` of MRQA, or `answer`
-    with `answer_start`. Another shape is returned as it is, for the model to refuse.
+    The fields are `answers` (of SQuAD, of Hugging Face's `squad`, or a list of texts), MRQA's `detected_answers`, or
+    `answer` with `answer_start`. Another shape is returned unchanged, and validation refuses it.
     """
     detected = fields.get("detected_answers")
     if isinstance(detected, list) and detected:
@@ -115,7 +115,7 @@ def answers(fields: Mapping[str, Any]) -> Any:
 
 
 def _parsed(value: Any) -> Any:
-    """Read what a table's cell holds: JSON, or a Python literal as pandas prints it; other text is an answer."""
+    """Read a table's cell: JSON, or a Python literal as pandas prints it. Other text is an answer."""
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -149,7 +149,7 @@ def _unfolded(value: Any) -> Any:
 
 
 def _detected(detection: Any, context: Any) -> list[Any]:
-    """Return the answers of MRQA's detection: a text, and the first and last character of each of its places."""
+    """Return the answers of MRQA's detection, which has a text, and first and last character of each place."""
     if not isinstance(detection, dict) or not isinstance(detection.get("char_spans"), list):
         return [detection]
     rows = []

@@ -1,4 +1,4 @@
-"""Data sources to examples: every row is validated, and a bad one is refused, passed over or repaired."""
+"""Loads examples from data sources. Every row is validated; bad rows are refused, skipped or repaired."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLE_FOLDER = Path(__file__).parent.parent / "sample"
 HUB = "hub"
 
 BadRows = Literal["refuse", "skip", "repair"]
-"""What becomes of bad rows: an error, nothing, or what `repair` makes of those that it can."""
+"""How bad rows are treated: an error, skipped, or repaired if possible, else skipped."""
 
 IMPOSSIBLE_WITH_ANSWERS = "marked impossible, but with answers: read as unanswerable"
 NEITHER = "without answers and without is_impossible: read as unanswerable"
@@ -35,7 +35,7 @@ WITHOUT_ID = "without an id: named by a hash of question and context"
 PADDED = "an answer has spaces at its edges"
 
 _PLAIN = re.compile(r"[\w.:/@+-]{1,64}")
-"""Ids that an error may name; others may be text of a context in the wrong column."""
+"""Ids that an error may show; another may be text of a context in the wrong column."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Checked:
-    """A row after its check. example: what it holds, with repairs; None where there is none for one of the faults.
+    """A row after its check. example: with repairs; None if a fault can't be repaired.
 
-    notes: what is no fault, but should be known.
+    notes: remarks that are no faults.
     """
 
     place: str
@@ -84,7 +84,7 @@ class Source:
         return [row for row in self.rows if row.faults]
 
     def examples(self, bad_rows: BadRows = "refuse") -> list[Example]:
-        """Return what the rows hold. Raises DataError when there are bad ones and they are refused, or no good one."""
+        """Return the examples. Raises DataError when bad rows are refused, or when there is no example."""
         bad = self.bad
         if bad and bad_rows == "refuse":
             raise DataError(self.refusal())
@@ -95,7 +95,7 @@ class Source:
         return examples
 
     def refusal(self) -> str:
-        """Name the first bad row, and how many there are. Holds no text of a context."""
+        """Return a message with the first bad row and their number, without text of a context."""
         return (
             f"{clip(self.name)}: {self.bad[0]}; {len(self.bad)} of {len(self.rows)} rows are bad: "
             "`python -m training check` lists them, `train --bad-rows skip` or `repair` goes on"
@@ -104,7 +104,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The examples of some sources, and how many of their bad rows were passed over or repaired."""
+    """The examples of some sources, and the numbers of skipped and repaired rows."""
 
     examples: list[Example]
     skipped: int = 0
@@ -120,7 +120,7 @@ def load(sources: Iterable[str]) -> list[Example]:
 
 
 def load_all(sources: Iterable[str], bad_rows: BadRows = "refuse") -> Loaded:
-    """Load every source, in order. Raises DataError when one can't be read, or has bad rows and they are refused."""
+    """Load every source, in order. Raises DataError for an unreadable source, and for bad rows that are refused."""
     examples: list[Example] = []
     skipped = repaired = 0
     for source in map(read, sources):
@@ -155,7 +155,7 @@ def read(source: str) -> Source:
 
 
 def _rows(source: str) -> tuple[str, Rows]:
-    """Return what a source is called in reports, and its rows."""
+    """Return a source's name for reports, and its rows."""
     name, _, part = source.partition(":")
     if name == SAMPLE:
         if part not in ("", "train", "dev"):
@@ -172,7 +172,7 @@ def _rows(source: str) -> tuple[str, Rows]:
 
 
 def check(raw: Raw, label: str, shift: int | None = None) -> Checked:
-    """Check a row. label: the source of its example. shift: by how much the source's starts are off, if many are."""
+    """Check a row. label: source of its example. shift: common offset of the source's starts, if there is one."""
     if raw.problem is not None:
         return Checked(raw.place, None, None, (Fault("row", raw.problem),))
     reasons: dict[str, str] = {}
@@ -188,7 +188,7 @@ def check(raw: Raw, label: str, shift: int | None = None) -> Checked:
 
 
 def _lenient(fields: dict[str, Any]) -> Row | None:
-    """Return a row whose only faults are starts, with these unknown."""
+    """Return a row whose only faults are wrong starts, with these starts unknown; None for other faults."""
     try:
         return Row.model_validate(fields)
     except ValidationError as error:
@@ -205,10 +205,10 @@ def _id(fields: dict[str, Any]) -> str | None:
 
 
 class _Check:
-    """The check of one row whose fields are what they must be: do its parts agree with each other?"""
+    """Checks that the fields of one valid row are consistent."""
 
     def __init__(self, row: Row, place: str, label: str, shift: int | None, reasons: dict[str, str]) -> None:
-        """reasons: why starts are taken for unknown, by field."""
+        """reasons: why a start counts as unknown, by field."""
         self._row, self._place, self._label = row, place, label
         self._shift, self._reasons = shift, reasons
         self._faults: list[Fault] = []
@@ -277,10 +277,10 @@ def _stands(context: str, text: str, start: int) -> bool:
 
 
 def plain_id(name: str) -> str | None:
-    """Return an id that may be shown; None for one that may be text of a context, in the wrong column."""
+    """Return an id that may be shown; None for one that may be text of a context."""
     return name if _PLAIN.fullmatch(name) else None
 
 
 def clip(name: str) -> str:
-    """Return a source's name for an error, its end if it is long."""
+    """Return a source's name for an error; only the end of a long name."""
     return name if len(name) <= 200 else f"...{name[-200:]}"

@@ -1,1 +1,1 @@
-"""A network becomes the graph that is served: exported, quantised, narrowed, and raced against other engines."""
+"""Exports a network to the served graph: quantisation, narrowing, and a race of engines."""

@@ -1,4 +1,4 @@
-"""A fine-tuned checkpoint to the int8 graph that is served."""
+"""Exports a fine-tuned network to the int8 graph that is served."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OPSET = 20
 CALIBRATION_QUESTIONS = 64
 FREE_ATTENTION_TOKENS = 192
-"""Tokens that show whether a network attends to all: more than the nearest that any family looks at alone."""
+"""Tokens of the test whether every token attends to all others: more than any family's attention window."""
 OUTPUTS = ("start_logits", "end_logits")
 
 
@@ -56,7 +56,7 @@ def int8(model: PreTrainedModel, path: Path, rows: Sequence[dict[str, Any]]) -> 
         full = Path(scratch) / "full.onnx"
         prepared = quantization.prepare(model, rows)
         full_precision(prepared, full, beside=True)
-        free(prepared, model)  # onnxscript's rewriting rules keep the last graph that they looked at
+        free(prepared, model)  # onnxscript's rewriting rules keep a reference to the last graph
         release()
         quantize(full, path)
 
@@ -72,9 +72,8 @@ def calibration_rows(
 def full_precision(model: PreTrainedModel, path: Path, *, beside: bool = False) -> None:
     """Write the model as an ONNX graph with free sequence length, for one window at a time.
 
-    The network attends as `attention.attend` does; a family that does not look attention up by name keeps its own, and
-    so does one whose tokens do not attend to all others. beside: leave the weights in a file beside the graph, which
-    takes no memory.
+    The network's attention is replaced by `attention.attend`, unless its family has a fixed implementation or its
+    tokens do not attend to all others. beside: leave the weights in a separate file, which takes no memory.
     """
     config: Any = model.config
     free = {1: torch.export.Dim("sequence", min=2, max=positions_of(config.to_dict()))}
@@ -116,7 +115,7 @@ class _Logits(torch.nn.Module):
 
 
 def _forget_source(path: Path) -> None:
-    """Remove from a graph what the exporter notes of its source: the folders of this machine, which may be private."""
+    """Remove the exporter's notes on source files from a graph: folders of this machine may be private."""
     graph = onnx.load(path, load_external_data=False)
     for entry in (*graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output):
         del entry.metadata_props[:]
@@ -124,9 +123,9 @@ def _forget_source(path: Path) -> None:
 
 
 def attention_is_free(model: PreTrainedModel) -> bool:
-    """Return whether every token attends to all others: whether the network agrees with itself without masks.
+    """Return whether every token attends to all others, so that the network has the same logits without masks.
 
-    ModernBERT's layers look near by, a decoder's look back: what their masks and biases do would be lost.
+    ModernBERT has layers with local attention, and a decoder attends to earlier tokens only: they need their masks.
     """
     config: Any = model.config
     length = min(FREE_ATTENTION_TOKENS, getattr(config, "max_position_embeddings", FREE_ATTENTION_TOKENS) - 2)

@@ -1,7 +1,7 @@
-"""Matrix products in whole numbers: 8-bit weights with a scale a channel, activations quantised when the graph runs.
+"""Dynamic quantisation: 8-bit weights with a scale for each channel; activations are quantised when the graph runs.
 
-The result is that of `onnxruntime.quantization.quantize_dynamic`, to the bit, as the tests say. That one holds three
-copies of the network in memory, this one the weights of one product.
+The result equals that of `onnxruntime.quantization.quantize_dynamic`, which the tests verify. That function has three
+copies of the network in memory, this one only the weights of one product.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LEVELS = 64
 
 
 def quantize(full: Path, path: Path) -> None:
-    """Write a graph with the products by constant weights in whole numbers. The weights may be in files beside it."""
+    """Write a graph whose products with constant weights are integer products. Weights may be in separate files."""
     model = onnx.load(full, load_external_data=False)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer if _is_matrix(tensor)}
@@ -37,20 +37,20 @@ def quantize(full: Path, path: Path) -> None:
     graph.node.extend(nodes)
     graph.initializer.extend(kept)
     for name in list(products.weights):
-        graph.initializer.extend(products.weights.pop(name))  # a copy; what is copied goes at once
+        graph.initializer.extend(products.weights.pop(name))  # copies them, and each original is freed
     onnx.load_external_data_for_model(model, str(full.parent))
     onnx.save(model, path)
 
 
 class _Products:
-    """Products by weights in whole numbers; one activation is quantised once for all of its products."""
+    """Integer products. An activation is quantised once for all of its products."""
 
     def __init__(self) -> None:
         self.weights: dict[str, tuple[TensorProto, TensorProto, TensorProto]] = {}
         self._quantized: set[str] = set()
 
     def of(self, node: NodeProto) -> Iterator[NodeProto]:
-        """Yield what takes the place of a matrix product."""
+        """Yield the nodes that replace a matrix product."""
         values, (weight, scale, zero) = node.input[0], self.weights[node.input[1]]
         quantized = [f"{values}_{part}" for part in ("quantized", "scale", "zero_point")]
         if values not in self._quantized:

@@ -1,8 +1,8 @@
-"""Longformer with its attention written out, so that it can be exported for windows of any length.
+"""Longformer with a plain attention matrix, so that it can be exported for windows of any length.
 
-Each token attends to those within_window it and to the question's, the question's to all (https://arxiv.org/abs/2004.05150,
-section 3.1). transformers computes that in chunks that a graph of free length can't hold; over a few hundred tokens
-one matrix with a mask says the same.
+Each token attends to its neighbours and to the question's tokens, which attend to all
+(https://arxiv.org/abs/2004.05150, section 3.1). transformers computes that in chunks, which a graph with free length
+can't express. For a few hundred tokens, a matrix with a mask is equivalent.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class WrittenOut(torch.nn.Module):
         base = self.model.base_model
         states = base.embeddings(input_ids=input_ids)
         is_separator = (input_ids[0] == self.config.sep_token_id).to(torch.int64)
-        of_question = is_separator.cumsum(0) == 0  # all that stands before the first separator
+        of_question = is_separator.cumsum(0) == 0  # all tokens before the first separator
         for layer in base.encoder.layer:
             seen = attend(layer.attention.self, states, of_question)
             states = layer.ff_chunk(layer.attention.output(seen, states))
@@ -40,9 +40,9 @@ class WrittenOut(torch.nn.Module):
 
 
 def attend(own: Any, states: torch.Tensor, everywhere: torch.Tensor) -> torch.Tensor:
-    """Return what a layer's tokens see, (1, n, size), like the states.
+    """Return the attention of a layer, (1, n, size), as the states are.
 
-    own: transformers' attention of the layer. everywhere: (n,), the tokens that attend to all, and all to them.
+    own: the layer's attention in transformers. everywhere: (n,), tokens that attend to all tokens, and all to them.
     """
     positions = torch.arange(states.shape[1])
     within_window = (positions[:, None] - positions[None]).abs() <= own.one_sided_attn_window_size

@@ -1,4 +1,4 @@
-"""Memory that is free, given back: a network is converted in steps, each of which may use what the last one used."""
+"""Returns free memory to the system, so that the next step of a conversion can use it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import gc
 
 
 def release() -> None:
-    """Give free memory back to the system: what only cycles hold, and what the C library's allocator keeps.
+    """Return free memory to the system: objects in reference cycles, and blocks that the allocator keeps.
 
-    The exporter leaves cycles that hold the network. glibc keeps what lies between pieces that are still used.
+    The exporter leaves cycles that refer to the network. glibc keeps free blocks between used ones.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""The engine race: the same network on several engines, for speed and for F1 through the reader that serves."""
+"""The engine race: measures speed and F1 of the same network on several engines, with the reader that serves."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ class EngineSetup:
 
 @dataclass(frozen=True)
 class EngineResult:
-    """The result of a setup. rate: questions a second; same_answers: share of answers that
-    full precision gives too."""
+    """The result of a setup. rate: questions a second. same_answers: share of answers that full precision has too."""
 
     name: str
     rate: float
@@ -123,7 +122,7 @@ def _setups(model: PreTrainedModel, rows: list[dict[str, Any]], folder: Path) ->
 
 
 class _OneAtOnce(OnnxEngine):
-    """A call at once, which shares every layer among all threads."""
+    """One call at a time, on all threads."""
 
     def __init__(self, path: Path, threads: int) -> None:
         super().__init__(path, threads=threads)
@@ -131,7 +130,7 @@ class _OneAtOnce(OnnxEngine):
 
 
 class _OpenVinoEngine:
-    """A graph on the CPU by OpenVINO, a thread a call."""
+    """Runs a graph on the CPU with OpenVINO, one thread a call."""
 
     batch_size = 1
 

@@ -1,4 +1,4 @@
-"""Copies of a network that take little memory: their modules are their own, their tensors are the original's."""
+"""Copies a network with little memory: the copy has modules of its own, and shares the original's tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 def share(model: torch.nn.Module) -> Any:
     """Return a copy of a network that shares its tensors, on the CPU in float32, for inference.
 
-    Its modules may be replaced, its tensors must not be changed. What is elsewhere or in another precision is copied.
+    Its modules may be replaced, but its tensors must not be changed. Tensors on another device or in half precision are
+    copied.
     """
     tensors = _tensors(model)
     if any(tensor.device.type != "cpu" or tensor.dtype in (torch.float16, torch.bfloat16) for tensor in tensors):
@@ -20,7 +21,7 @@ def share(model: torch.nn.Module) -> Any:
 
 
 def free(copied: torch.nn.Module, original: torch.nn.Module) -> None:
-    """Empty the tensors of a copy that are not the original's, whatever refers to them still. It is of no use then."""
+    """Empty the tensors that a copy does not share, even if something refers to them. It can't be used then."""
     kept = {tensor.untyped_storage().data_ptr() for tensor in _tensors(original)}
     for tensor in _tensors(copied):
         if tensor.untyped_storage().data_ptr() not in kept:

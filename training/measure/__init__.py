@@ -1,1 +1,1 @@
-"""How good a model is: metrics, calibration, slices, and the gate before the store."""
+"""Measures models: metrics, calibration, slices, and the gate before the store."""

@@ -39,10 +39,10 @@ def calibration_error(confidences: Floats, right: Flags) -> float:
 
 
 def error_by_chance(bins: list[dict[str, float]], error: float) -> float:
-    """Return the calibration error that 2 % of the models exceed whose true one is `error`, on as many answers.
+    """Return the calibration error that a model with the true error `error` exceeds in 2 % of cases by chance.
 
-    Few answers show more than the true error, whatever the model. bins: `reliability` of an observed model; the others
-    are it with its gaps shrunk to `error`, and answer at random (a parametric bootstrap).
+    On few answers, the observed error is greater than the true one. bins: `reliability` of the observed model. Its gaps
+    are shrunk to `error`, and as many answers are drawn at random (a parametric bootstrap).
     """
     confidence, right, totals = (np.array([b[name] for b in bins]) for name in ("confidence", "right", "total"))
     gaps = confidence - right
@@ -53,7 +53,7 @@ def error_by_chance(bins: list[dict[str, float]], error: float) -> float:
 
 
 def reliability(confidences: Floats, right: Flags) -> list[dict[str, float]]:
-    """Return mean confidence, share right and number of answers of every bin that has any, by confidence."""
+    """Return mean confidence, share of right answers and number of answers for every bin with answers."""
     bin_numbers = np.minimum((confidences * BINS).astype(int), BINS - 1)
     return [
         {
@@ -105,7 +105,7 @@ def roc_auc(scores: Floats, positive: Flags) -> float:
 
 
 def log_losses(confidences: Floats, right: Flags) -> Floats:
-    """Return each answer's log loss: the negative log-likelihood of it being right or wrong, as it was."""
+    """Return each answer's log loss: the negative log-likelihood of its being right or wrong."""
     likelihood = np.where(right, confidences, 1 - confidences)
     losses: Floats = -np.log(np.maximum(likelihood, 1e-6))
     return losses
@@ -141,6 +141,6 @@ def platt_scaling(log_odds: Floats, positive: Flags) -> tuple[float, float]:
         parameters = parameters - step * min(1.0, 1 / np.abs(step).max(initial=1e-9))
         if np.abs(step).max() < 1e-6:
             break
-    if parameters[0] < 0:  # the log-odds say nothing: the share of the positives is all that is known
+    if parameters[0] < 0:  # the log-odds are useless, and only the share of the positives is known
         return 0.0, float(np.log((positive.sum() + 0.5) / ((~positive).sum() + 0.5)))
     return float(parameters[0]), float(parameters[1])

@@ -1,4 +1,4 @@
-"""Diagrams (PNG): how true the confidence is, and how far questions are from those that a model was measured on."""
+"""Diagrams (PNG): the reliability of the confidence, and the drift of questions from the dev questions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MUCH = 0.25
 """The population stability index above which the alert QnaDrift fires."""
 LEAST_INDEX = 0.01
-"""Where the axis begins: what is less is drawn as this."""
+"""Start of the axis; smaller values are drawn as this."""
 
 
 def draw(confidence: dict[str, Any], path: Path, *, title: str) -> None:
@@ -37,7 +37,7 @@ def draw(confidence: dict[str, Any], path: Path, *, title: str) -> None:
 
 
 def draw_drift(report: dict[str, dict[str, float]], path: Path, *, title: str) -> None:
-    """Draw a bar for each source and feature of `reference.compare`, but lengths, of which no alert is made.
+    """Draw a bar for each source and feature of `reference.compare`, without lengths, which have no alert.
 
     Raises TrainingError when `path` cannot be written.
     """

@@ -23,9 +23,9 @@ BATCH = 32
 """Questions handed to the reader at once."""
 
 CHANCE = 2.0
-"""Standard errors that a figure may be off by: chance alone makes more in 2 % of cases."""
+"""Standard errors that count as chance; by chance alone, a figure is off by more in 2 % of cases."""
 RIGHT = 0.5
-"""An answer is right from this F1 on: what `confidence` is the probability of."""
+"""Least F1 of a right answer. `confidence` is the probability of that."""
 
 
 Readings = list[tuple[Example, Reading]]
@@ -46,7 +46,7 @@ class Prediction:
 
     @property
     def right(self) -> bool:
-        """Whether the answer is right, in the sense that its confidence is the probability of."""
+        """Whether the answer is right. Its confidence is the probability of that."""
         return self.scored.f1 >= RIGHT
 
 
@@ -63,12 +63,12 @@ class Gain:
     total: int
 
     def chance(self, bound: float) -> float:
-        """Return how far the mean may be from a true one of `bound` points by chance alone."""
+        """Return how far the mean may be from a true mean of `bound` points by chance."""
         return CHANCE * float(np.sqrt(self.standard_error**2 + (self.mean - bound) ** 2 / self.total))
 
 
 def read(reader: Reader, examples: list[Example], *, progress: bool = False) -> Readings:
-    """Run the reader's engine over the examples; a question that is too long for a window reads as an empty one."""
+    """Run the reader's engine over the examples. A question that is too long for a window counts as an empty one."""
     readings: Readings = []
     with tqdm(total=len(examples), desc="evaluate", unit="question", disable=not progress) as bar:
         for first in range(0, len(examples), BATCH):
@@ -91,8 +91,8 @@ def _readings(reader: Reader, queries: list[Query]) -> list[Reading]:
 def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bool | None = None) -> list[Prediction]:
     """Decide each reading under the settings, and score the answer.
 
-    allow_no_answer: None allows "no answer" when some of the examples have none, as SQuAD 2.0 does; on data with
-    answers throughout, as in SQuAD 1.1, a span must always be chosen.
+    allow_no_answer: None allows "no answer" if some examples are unanswerable, as in SQuAD 2.0. If all are answerable,
+    as in SQuAD 1.1, a span is always chosen.
     """
     if allow_no_answer is None:
         allow_no_answer = any(not example.answers for example, _ in readings)
@@ -120,9 +120,9 @@ def gain(candidate: list[Prediction], baseline: list[Prediction]) -> Gain:
 def evaluate(readings: Readings, settings: ReaderSettings) -> dict[str, Any]:
     """Return the metrics of a model on some examples.
 
-    overall, sources: `metrics.summary` of its predictions. confidence: `calibration.confidence` of them, and the
-    calibration error without what was fitted. forced, no_answer: only when some examples have no answer. forced
-    has the same on the answerable ones alone, with "no answer" not allowed; no_answer is `calibration.no_answer`.
+    overall, sources: `metrics.summary` of the predictions. confidence: `calibration.confidence`, and the calibration
+    error without fitted settings. forced, no_answer: only if some examples are unanswerable. forced: the same figures
+    on answerable examples, with "no answer" not allowed. no_answer: `calibration.no_answer`.
     """
     predictions = predict(readings, settings)
     report = _summarise(predictions, predict(readings, _unfitted(settings)))
@@ -150,7 +150,7 @@ def _summarise(predictions: list[Prediction], unfitted: list[Prediction]) -> dic
 
 
 def confidences(predictions: list[Prediction]) -> tuple[calibration.Floats, calibration.Flags]:
-    """Return the confidence of every prediction, and whether it is right, as `calibration` takes them."""
+    """Return the confidence of every prediction, and whether it is right, for `calibration`."""
     return np.array([p.answer.confidence for p in predictions]), np.array([p.right for p in predictions])
 
 

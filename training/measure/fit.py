@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from bento_service.reading.reader import ReaderSettings
 
 FLATTER, SHARPER = np.geomspace(1, 4, 17)[1:], np.geomspace(1, 0.5, 9)[1:]
-"""Temperatures above and below 1, 9 % apart; finer steps are within the noise of the calibration error."""
+"""Temperatures above and below 1, in steps of 9 %. Finer steps make no measurable difference."""
 
 
 def fit(readings: Readings, settings: ReaderSettings, no_answer_share: float | None = None) -> ReaderSettings:
     """Return the settings with the temperature and the null probability of the least log loss.
 
-    The temperature is fitted to the answerable questions, the null probability to all, or to those `with_share` leaves;
-    it stays when none is unanswerable.
+    The temperature is fitted to the answerable questions. The null probability is fitted to the questions that
+    `with_share` returns; without unanswerable questions it is unchanged.
     """
     answerable = [(example, reading) for example, reading in readings if example.answers]
     if answerable:
-        # Where one person answered, what is right in other words or to another extent counts as wrong.
+        # With the answer of one annotator, a right answer in other words counts as wrong.
         several = [pair for pair in answerable if len(pair[0].answers) > 1]
         losses = _losses(several or answerable, settings)
         settings = settings.model_copy(update={"temperature": round(calibration.best_temperature(losses), 4)})
@@ -39,9 +39,9 @@ def fit(readings: Readings, settings: ReaderSettings, no_answer_share: float | N
 
 
 def with_share(readings: Readings, share: float | None) -> Readings:
-    """Draw from the kind of question that is too many, so that this share has no answer. None: all, as they come.
+    """Return readings of which this share has no answer, drawn at random from the more frequent kind; None: all.
 
-    Of sources that have both kinds, if there are any: the others would teach which source a question is from.
+    They are of sources with both kinds, if there are any: other sources would teach which source a question is from.
     """
     answered, unanswered = ({e.source for e, _ in readings if bool(e.answers) is has} for has in (True, False))
     both = (answered & unanswered) or (answered | unanswered)
@@ -57,8 +57,8 @@ def with_share(readings: Readings, share: float | None) -> Readings:
 
 
 def _losses(readings: Readings, settings: ReaderSettings) -> dict[float, calibration.Floats]:
-    """Return every answer's log loss by temperature, from 1 on in both directions for as long as the mean falls."""
-    # Which span is best doesn't depend on the temperature, only how sure it is.
+    """Return every answer's log loss by temperature, from 1 in both directions while the mean decreases."""
+    # The best span does not depend on the temperature, only its confidence does.
     right = np.array([p.right for p in predict(readings, settings, allow_no_answer=False)])
 
     def losses_at(temperature: float) -> calibration.Floats:
@@ -88,10 +88,10 @@ def calibration_errors(
 ) -> dict[str, Any]:
     """Return the expected calibration error "before" and "after" fitting, and the "bins" of "after".
 
-    It is that on the answerable questions; with `allow_no_answer` on all, or those that `with_share` leaves, or {}
-    unless there are both kinds. "after"
-    evaluates each half under the settings fitted to the other half, so that no question is evaluated under settings
-    that were fitted to it. Questions on the same context are in the same half. Without `fitting` "after" is "before".
+    It is measured on the answerable questions. With `allow_no_answer`, it is measured on the questions that
+    `with_share` returns, and the result is {} without both kinds. "after" evaluates each half of the questions with
+    settings fitted to the other half. Questions on the same context are in the same half. Without `fitting`, "after"
+    equals "before".
     """
     answerable = [pair for pair in readings if pair[0].answers]
     if not answerable or (allow_no_answer and len(answerable) == len(readings)):

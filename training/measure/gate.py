@@ -1,7 +1,7 @@
-"""The gate before the store: the checks that a candidate must pass, and by how much it misses them.
+"""The gate before the store: the checks that a candidate must pass.
 
-Every figure is judged with its own uncertainty: a candidate is refused only for what chance does not explain. The
-uncertainty is that of a model which keeps the bound exactly, so that it is known for a handful of questions too.
+Every figure is judged with its uncertainty, so that no candidate is refused by chance. It is the uncertainty of a model
+that is exactly at the bound, so that it is known even for a few questions.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ MORE = "measure on more questions (--dev-data, or a greater --dev-fraction; impo
 
 @dataclass(frozen=True)
 class Check:
-    """One figure against its bound; an F1 is in percent.
+    """One figure and its bound; an F1 is in percent.
 
-    chance: how far beyond the bound a model that keeps it may be seen for want of questions. questions: how many the
-    figure is of. remedy: what to do when it is missed.
+    chance: how far beyond the bound the figure of a good model may be, since there are few questions. questions: their
+    number. remedy: what to do if the check fails.
     """
 
     figure: str
@@ -56,14 +56,14 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the figure keeps the bound, or misses it by what may be chance."""
+        """Whether the figure keeps the bound, or misses it by no more than chance."""
         return self.missed_by <= 0
 
     @property
     def deciding(self) -> int | None:
-        """About how many questions would tell whether a bound that is missed is missed by chance; None if kept.
+        """About how many questions would decide whether a missed bound is missed by chance; None if it is kept.
 
-        Chance shrinks with the square root of their number.
+        Chance decreases with the square root of their number.
         """
         if self.distance <= 0 or not self.passed:
             return None
@@ -93,10 +93,10 @@ def checks(
 ) -> Iterator[Check]:
     """Yield every check on a candidate.
 
-    sources: `metrics.summary` by source. calibration: `fit.calibration_errors` on answerable questions; served: what is
-    served against full precision, an answer forced (both empty: there are no such questions). production, base: the
-    candidate against the model in production, and against the base model (None: there is none); before: `sources` and
-    `calibration_error` of the base model. no_answer_calibration: as `calibration`, of all questions with
+    sources: `metrics.summary` by source. calibration: `fit.calibration_errors` on answerable questions. served: gain of
+    the served precision over full precision, with an answer forced. Both are empty without such questions. production,
+    base: gain of the candidate over the model in production, and over the base model; None without one. before:
+    `sources` and `calibration_error` of the base model. no_answer_calibration: as `calibration`, on all questions with
     "no answer" allowed.
     """
     for source, figures in sources.items():
@@ -151,7 +151,7 @@ def _loss(name: str, gain: Gain, most: float) -> Check:
 
 
 def judge(results: list[Check]) -> None:
-    """Warn of every check that is missed by what may be chance. Raises GateError, which names those that failed."""
+    """Warn of every check that is missed by chance. Raises GateError with the checks that failed."""
     for check in results:
         if check.deciding is not None:
             logger.warning("%s: %s", check, MORE)

@@ -1,8 +1,8 @@
 """Exact match and F1 with the official SQuAD normalisation, and MLQA's for scripts without spaces. Pure functions.
 
 Source of the definitions: the SQuAD 2.0 evaluation script, https://rajpurkar.github.io/SQuAD-explorer/
-(Rajpurkar et al. 2018, https://arxiv.org/abs/1806.03822). For scripts that set no space between words, MLQA's, by which
-every character is a word and all Unicode punctuation goes (Lewis et al. 2020, https://arxiv.org/abs/1910.07475).
+(Rajpurkar et al. 2018, https://arxiv.org/abs/1806.03822). For scripts without spaces between words, MLQA's definitions:
+every character is a word, and all Unicode punctuation is removed (Lewis et al. 2020, https://arxiv.org/abs/1910.07475).
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def f1(prediction: str, gold: str, *, spaceless: bool = False) -> float:
 
 
 def score(prediction: str, golds: Sequence[str], *, spaceless: bool = False) -> tuple[float, float]:
-    """Return (exact, f1) against the annotator that fits best; no golds mean that "" is right.
+    """Return (exact, f1) for the best matching gold answer; without golds, "" is right.
 
-    Golds that normalise to nothing are passed over, as the official script does. spaceless: whether the context is in a
-    script that sets no space between words.
+    Golds that normalise to nothing are skipped, as in the official script. spaceless: whether the context's script has
+    no spaces between words.
     """
     usable = [gold for gold in golds if words(gold, spaceless=spaceless)] or [""]
     return (

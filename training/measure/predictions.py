@@ -1,4 +1,4 @@
-"""What a model answered, a row a question: written to files, and compared with another model's answers."""
+"""Writes the answers of a model to files, and compares them with another model's answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from training.measure.evaluate import Prediction
 
 ROWS, SQUAD = ".jsonl", ".json"
-"""Ends of the names of files of predictions: a row a question, and SQuAD's {id: answer}."""
+"""Suffixes of files of predictions: with a row a question, and SQuAD's {id: answer}."""
 
 
 def row(prediction: Prediction) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _pair(own: Prediction, other: Prediction) -> dict[str, Any]:
 
 
 def line(comparison: dict[str, Any]) -> str:
-    """Return a comparison as a line for a person."""
+    """Return a comparison as a line of text."""
     verdict = "significant" if comparison["significant"] else "not significant: chance alone makes as much"
     return (
         f"against {comparison['model']}: F1 {comparison['f1']:+.2f} points (standard error "
@@ -103,8 +103,8 @@ def line(comparison: dict[str, Any]) -> str:
 def hardest(predictions: Sequence[Prediction], count: int) -> dict[str, Any]:
     """Return the questions to label next as SQuAD JSON, hardest first.
 
-    In turn the most confident of the wrong answers, and the least confident of the others. `why` and `predicted` say
-    what the model made of them; the answers are those of the data, to be corrected.
+    The most confident wrong answers and the least confident right answers alternate. `why` and `predicted` describe the
+    model's answer; the answers are those of the data, to be corrected.
     """
     ranked = sorted(predictions, key=lambda p: p.answer.confidence)
     wrong = [("wrong", p) for p in reversed(ranked) if not p.right]

@@ -1,4 +1,4 @@
-"""What a model's dev questions were like, for `bento_service.drift` to compare those in production with."""
+"""The distributions of a model's dev questions, with which `bento_service.drift` compares those in production."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def compare(expected: drift.Reference, readings: Readings, settings: ReaderSetti
 
 
 def shuffled(example: Example) -> Example:
-    """Return an example with the words of its context in random order: what no model was measured on."""
+    """Return an example with the words of its context in random order, as an example of strong drift."""
     words = example.context.split()
     Random(0).shuffle(words)  # noqa: S311  # not for security
     return replace(example, context=" ".join(words), answers=())

@@ -1,1 +1,1 @@
-"""The network: where it starts from, and how it is fine-tuned."""
+"""The network: its base model and its fine-tuning."""

@@ -1,4 +1,4 @@
-"""The base model of a run: it is located, verified, and loaded with a span head."""
+"""Finds, verifies and loads the base model of a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 _BEHIND_PADDING = frozenset(
     ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer", "roberta-prelayernorm", "xmod")
 )
-"""Families (`model_type`) whose first position is the one behind the padding's id."""
+"""Families (`model_type`) whose first position follows the padding's id."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def download(name: str) -> Path:
     try:
         files = ["*.json", "*.txt", "*.model", "*.safetensors"]
         folder = Path(snapshot_download(name, allow_patterns=files, ignore_patterns=["*/*"]))
-        if not list(folder.glob("*.safetensors")):  # older ones have pickled weights alone
+        if not list(folder.glob("*.safetensors")):  # older checkpoints have pickled weights only
             folder = Path(snapshot_download(name, allow_patterns=["pytorch_model*.bin"], ignore_patterns=["*/*"]))
     except Exception as error:  # the hub client raises a family of unrelated classes
         raise BaseModelError(
@@ -160,9 +160,9 @@ def max_positions(folder: Path) -> int:
 
 
 def positions_of(config: Mapping[str, Any]) -> int:
-    """Return how many tokens a network has positions for, by its config.json (512 when that does not say).
+    """Return how many tokens a network has positions for, by its config.json (512 by default).
 
-    RoBERTa and its kin keep the positions up to the padding's id back.
+    RoBERTa and related families reserve the positions up to the padding's id.
     """
     positions = int(config.get("max_position_embeddings", 512))
     return positions - config.get("pad_token_id", 1) - 1 if config.get("model_type") in _BEHIND_PADDING else positions

@@ -1,4 +1,4 @@
-"""Loads a span reader's checkpoint from the hub or a folder, in any file format. Other kinds of network are refused."""
+"""Loads a span reader's checkpoint from the hub or a folder. Other kinds of network are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SPAN_READER = "ForQuestionAnswering"
 POINTER = b"version https://git-lfs.github.com/spec/v1"
-"""What a file of Git LFS begins with where the file itself has not been fetched."""
+"""The beginning of a Git LFS pointer, which replaces a file that has not been fetched."""
 LARGEST_GRAPH = 2**31
 """Bytes of a graph in one file (protobuf's limit); an int8 graph has one for each parameter."""
 
@@ -32,7 +32,7 @@ _ENDINGS = {
     "ForConditionalGeneration": "writes a text",
     "Model": "is an encoder without a head",
 }
-"""What a network does, by the end of its class's name."""
+"""The purpose of a network, by the end of its class's name."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class Checkpoint:
     sha256: str
 
     def load(self) -> PreTrainedModel:
-        """Load the network anew, in full precision on the CPU: whoever has read it drops it, and frees its memory."""
+        """Load the network in full precision on the CPU. Each call loads it again, so that no copy stays in memory."""
         return _network(self.name, self.folder)
 
 
 def find(name: str, scratch: Path) -> Checkpoint:
     """Find a checkpoint, on the hub or in a folder, and check that it can be loaded.
 
-    scratch: where `tokenizer.json` is made if there is none. Weights are loaded as weights, never as code.
-    Raises BaseModelError that says what the checkpoint lacks, or what it is instead of a span reader.
+    scratch: folder for a `tokenizer.json` that is created if there is none. No code of a checkpoint is run. Raises
+    BaseModelError with what the checkpoint lacks, or what it is instead of a span reader.
     """
     folder = Path(name) if Path(name).is_dir() else base_models.download(name)
     shown = folder.name if Path(name).is_dir() else name
@@ -152,7 +152,7 @@ def _network(name: str, folder: Path) -> PreTrainedModel:
         model, loading = AutoModelForQuestionAnswering.from_pretrained(
             folder, dtype=torch.float32, weights_only=True, output_loading_info=True
         )
-    except Exception as error:  # transformers, torch and safetensors each have their own
+    except Exception as error:  # transformers, torch and safetensors each have errors of their own
         raise BaseModelError(
             f"checkpoint {name} could not be loaded: {type(error).__name__}: {first_line(error)}"
         ) from error
@@ -168,12 +168,12 @@ def _network(name: str, folder: Path) -> PreTrainedModel:
             f"an int8 graph holds {LARGEST_GRAPH / 1e6:.0f} M at most"
         )
     if model.config.model_type == "big_bird":
-        model.base_model.set_attention_type("original_full")  # what it does of windows up to 704 tokens by itself
+        model.base_model.set_attention_type("original_full")  # as the model itself does for windows up to 704 tokens
     return model.eval()  # type: ignore[no-any-return]
 
 
 def _tokenizer(name: str, folder: Path, scratch: Path) -> Path:
-    """Return the checkpoint's `tokenizer.json`, made of its other files where it has none."""
+    """Return the checkpoint's `tokenizer.json`; without one, create it from its other files."""
     own = folder / artifact.TOKENIZER
     if own.is_file():
         _check_fetched(name, own)
@@ -193,7 +193,7 @@ def _tokenizer(name: str, folder: Path, scratch: Path) -> Path:
     target.mkdir()
     try:
         AutoTokenizer.from_pretrained(folder).backend_tokenizer.save(str(target / artifact.TOKENIZER))
-    except Exception as error:  # as many kinds as there are tokenizers
+    except Exception as error:  # many classes, by kind of tokenizer
         raise BaseModelError(
             f"checkpoint {name}: tokenizer.json is missing and could not be made of what is there ({names}): "
             f"{type(error).__name__}: {first_line(error)}"
@@ -206,7 +206,7 @@ def _vocabulary_files(folder: Path) -> list[Path]:
 
 
 def _check_vocabulary(name: str, tokenizer: Path, model: PreTrainedModel) -> None:
-    """Refuse a tokenizer that is another network's, or knows no words."""
+    """Refuse a tokenizer that does not fit the network, or that knows no words."""
     try:
         loaded = TextTokenizer.from_file(tokenizer)
     except Exception as error:  # tokenizers raises plain Exception; IndexError: no token for a letter

@@ -1,4 +1,4 @@
-"""The shipped weights: what training changed in all-MiniLM-L6-v2, in half precision."""
+"""The shipped weights: the tensors of all-MiniLM-L6-v2 that training changed, in half precision."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent.parent / "pretrained"
 WEIGHTS = "weights.safetensors"
 STORED = "stored"
-"""The folder of the default model as the model store has it, which `make serve` puts there."""
+"""The folder of the default model, which `make serve` copies into the model store."""
 CALIBRATION = ("temperature", "null_scale", "null_shift")
-"""The reader's settings that were fitted to the weights, on questions held out of their training data."""
+"""The reader settings that were fitted to the weights, on held-out questions."""
 
 
 def apply_to(model: PreTrainedModel, folder: Path = FOLDER) -> None:
-    """Put the shipped tensors into a model freshly loaded from all-MiniLM-L6-v2.
+    """Load the shipped tensors into a model of all-MiniLM-L6-v2.
 
     Raises BaseModelError when the weights are missing or do not fit the model.
     """
@@ -43,7 +43,7 @@ def apply_to(model: PreTrainedModel, folder: Path = FOLDER) -> None:
 
 
 def provenance() -> dict[str, Any]:
-    """Return where the shipped weights came from, as `ship` wrote it."""
+    """Return the provenance of the shipped weights, as `ship` wrote it."""
     content: dict[str, Any] = json.loads((FOLDER / artifact.PROVENANCE).read_bytes())
     return content
 
@@ -55,7 +55,7 @@ def calibration() -> dict[str, float]:
 
 
 def no_answer_share() -> float | None:
-    """Return the share of questions without an answer that the shipped "no answer" was fitted for; None: of its run."""
+    """Return the share of unanswerable questions for which "no answer" was fitted; None: that of its dev data."""
     share: float | None = provenance()["settings"].get("no_answer_share")
     return share
 

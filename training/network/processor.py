@@ -1,4 +1,4 @@
-"""How fine-tuning uses the processor: attention, freed memory and precision of an update (EXPERIMENTS.md)."""
+"""Settings of the processor for fine-tuning: attention, freed memory and precision (EXPERIMENTS.md)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 def attend_in_steps(network: PreTrainedModel) -> str:
-    """Have a network on the CPU compute attention in steps, and return how it did before.
+    """Let a network on the CPU compute attention in steps, and return the name of its previous implementation.
 
-    torch's fused attention makes an update take up to 1.4 times as long.
+    On a CPU, an update takes longer with torch's fused attention.
     """
-    before: str = network.config._attn_implementation  # transformers has no public name for it
+    before: str = network.config._attn_implementation  # transformers has no public accessor
     if not torch.cuda.is_available():
         network.set_attn_implementation("eager")
     return before
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what this process frees, for its next tensors; elsewhere do nothing.
+    """Let glibc keep freed memory for the next tensors; without glibc, do nothing.
 
-    By default glibc returns large blocks to the kernel at once, which clears every page of the next ones.
+    By default, glibc returns large blocks to the kernel at once, which must clear every page of the next block.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mmap_max, trim_threshold = -4, -1  # as malloc.h numbers them
-        mallopt(mmap_max, 0)  # take great blocks from the heap too
-        mallopt(trim_threshold, -1)  # and never shrink it
+        mmap_max, trim_threshold = -4, -1  # constants of malloc.h
+        mallopt(mmap_max, 0)  # allocate large blocks on the heap too
+        mallopt(trim_threshold, -1)  # never shrink the heap
 
 
 def multiplies_bf16() -> bool:

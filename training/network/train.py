@@ -96,10 +96,10 @@ class SpanTrainer(Trainer):
 
 
 def prepare_folder(settings: TrainSettings, data_sha256: str, *, overwrite: bool) -> Path | None:
-    """Make the output folder ready and return the checkpoint to resume from, if there is one.
+    """Prepare the output folder and return the checkpoint to resume from, if there is one.
 
-    An unfinished run with the same settings (but for the gate's) and data is resumed. Raises OutputFolderError when the
-    folder holds anything else, unless `overwrite` says that it may be replaced.
+    An unfinished run with the same data and settings (except for the gate's) is resumed. Raises OutputFolderError when
+    the folder contains anything else, unless `overwrite` is true.
     """
     folder = settings.output_dir
     if folder.exists() and not folder.is_dir():
@@ -140,7 +140,7 @@ def is_finished(folder: Path) -> bool:
 
 
 def finish(folder: Path, tag: str) -> None:
-    """Mark the run as stored and remove its checkpoints, which nothing needs any more."""
+    """Mark the run as stored and remove its checkpoints, which are no longer needed."""
     (folder / TAG_FILE).write_text(f"{tag}\n", encoding="utf-8")
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
@@ -189,7 +189,7 @@ def fine_tune(
         logger.info("resuming from %s", checkpoint.name)
     with contextlib.redirect_stdout(sys.stderr):  # the progress bar prints its log lines to stdout
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if not trainer.measured:  # resumed behind the last epoch
+        if not trainer.measured:  # resumed after the last epoch
             trainer.evaluate()
     return _result(trainer.model, start, settings.base_share, attention), epochs(trainer.state.log_history)
 
@@ -266,7 +266,7 @@ def _result(model: Any, start: Mapping[str, torch.Tensor], share: float, attenti
     An adapter is merged into the weights. Each weight is the average of the fine-tuned one and the start's, which has
     the weight `share` (https://arxiv.org/abs/2109.01903).
     """
-    # Without the Trainer's bfloat16, which would be measured and exported with it.
+    # This removes the Trainer's bfloat16, which would otherwise be measured and exported.
     result = extract_model_from_parallel(copy.deepcopy(model), keep_fp32_wrapper=False)
     if hasattr(result, "merge_and_unload"):
         result = result.merge_and_unload()

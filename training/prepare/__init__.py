@@ -1,1 +1,1 @@
-"""Examples become what a network is trained on: windows with targets, constructed unanswerable ones, soft labels."""
+"""Prepares training data: windows with targets, constructed unanswerable questions, and soft labels."""

@@ -1,4 +1,4 @@
-"""Examples to features: the reader's own windows, with the answers' token positions."""
+"""Converts examples to features: the reader's windows with targets for the answers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def build(
     labels: Mapping[str, Label] | None = None,
     label_weight: float = 0.5,
 ) -> list[dict[str, Any]]:
-    """Turn examples into rows for the Trainer: input_ids, token_type_ids, start_targets, end_targets, length.
+    """Convert examples to rows for the Trainer: input_ids, token_type_ids, start_targets, end_targets, length.
 
-    Targets are probabilities of the window's tokens, shape (seq_len,). Every annotator has an equal share of them, at
-    the first and at the last token of the span (inclusive), so that all answers are used in every epoch, and
-    disagreement is learnt as doubt. Where a span is not wholly inside the window, its share is at NO_ANSWER. An example
-    with a soft label leaves it `label_weight` of the targets. `doc_stride` is the overlap in tokens. Questions too long
-    for a window are left out and counted in the log.
+    Targets are probabilities of the window's tokens, shape (seq_len,). Every annotator has an equal share, at the first
+    and at the last token of the span (inclusive). So all answers are used in every epoch, and disagreement is learnt as
+    doubt. If a span is not completely inside the window, its share is at NO_ANSWER. A soft label has the weight
+    `label_weight` in the targets. `doc_stride` is the overlap in tokens. Questions that are too long for a window are
+    left out and counted in the log.
     """
     contexts = list(dict.fromkeys(example.context for example in examples))
     context_tokens = dict(zip(contexts, tokenizer.encode(contexts), strict=True))
@@ -84,15 +84,15 @@ def _row(window: Window, answers: tuple[GoldAnswer, ...], label: Label | None, l
 
 
 def token_span(window: Window, answer: GoldAnswer) -> tuple[int, int]:
-    """Return the first and the last token (inclusive) that cover the answer, (0, 0) when the window cuts it."""
+    """Return the first and the last token (inclusive) of the answer; (0, 0) if the window cuts it."""
     starts, ends = window.offsets.T
     answer_end = answer.start + len(answer.text)
     covered = np.flatnonzero((starts < answer_end) & (ends > answer.start))
     if not len(covered):
         return 0, 0
     first, last = int(covered[0]), int(covered[-1])
-    # Text before the first token that is no token itself (a space, a removed mark) cuts nothing, except at the
-    # window's edge, where it may have been a token of the neighbour.
+    # Text without a token (a space, a removed mark) before the first token is no cut, except at the window's edge,
+    # where it may be a token of the neighbour.
     cut_before = first == 0 and starts[first] > answer.start
     cut_behind = last == len(window.offsets) - 1 and ends[last] < answer_end
     return (0, 0) if cut_before or cut_behind else (window.first_position + first, window.first_position + last)

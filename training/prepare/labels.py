@@ -1,8 +1,8 @@
-"""Soft labels: the probabilities that a teacher, a better stored model, gives to the answers of training questions.
+"""Soft labels: the answer probabilities of a teacher, which is a better stored model, for training questions.
 
-A student learns them beside the annotators' spans (knowledge distillation, https://arxiv.org/abs/1503.02531). Positions
-are code points, so that teacher and student may have different tokenizers. The file has one JSON object a line: first
-the teacher, then a label for each question.
+A student learns them in addition to the annotators' spans (knowledge distillation, https://arxiv.org/abs/1503.02531).
+Positions are code points, so that teacher and student may have different tokenizers. The file has one JSON object a
+line: first the teacher, then a label for each question.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from training.errors import DataError
 from training.measure.evaluate import BATCH, read
 
 MIN_PROBABILITY = 0.002
-"""Least probability that is stored; the many smaller ones add up to little."""
+"""Least probability that is stored; the sum of the smaller ones is small."""
 
 Parsed = TypeVar("Parsed")
 
 Shares = tuple[tuple[int, float], ...]
-"""(code point of the context, probability) each."""
+"""Pairs of a code point of the context and its probability."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """The teacher's probabilities of the start and the end (behind the last code point) of a question's answer.
+    """The teacher's probabilities of the start and the end (exclusive) of a question's answer.
 
-    The rest to 1 on either side is the probability that there is no answer.
+    On each side, the rest to 1 is the probability that there is no answer.
     """
 
     starts: Shares
@@ -82,9 +82,9 @@ def _shares(pairs: list[list[float]]) -> Shares:
 
 
 def write(path: Path, teacher: dict[str, Any], reader: Reader, examples: list[Example]) -> None:
-    """Label the examples in batches; a file of the same teacher is continued.
+    """Label the examples in batches. A file of the same teacher is continued.
 
-    teacher: its description, which identifies it. Raises DataError when the file is of another teacher.
+    teacher: its description, which identifies it. Raises DataError for a file of another teacher.
     """
     labelled = _resume(path, teacher)
     unlabelled = list({key(example): example for example in examples if key(example) not in labelled}.values())
@@ -99,7 +99,7 @@ def write(path: Path, teacher: dict[str, Any], reader: Reader, examples: list[Ex
 
 
 def _resume(path: Path, teacher: dict[str, Any]) -> set[str]:
-    """Start the file, or remove an incomplete last line of an interrupted run; return the keys in it."""
+    """Create the file, or remove the incomplete last line of an interrupted run. Return its keys."""
     head = json.dumps({"teacher": teacher})
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     if lines and lines[0].rstrip() != head:
@@ -117,7 +117,7 @@ def _line(example: Example, label: Label) -> str:
 def label(reading: Reading) -> Label:
     """Return the label of a reading: for each side, a softmax over all tokens of the context and "no answer".
 
-    As in decoding, a token in the overlap of two windows counts in one of them, and the null score is the least.
+    As in decoding, a token in the overlap of two windows counts once, and the null score is the least one.
     """
     owned = owned_starts(reading.windows, max_answer_length=1)
     sides = []

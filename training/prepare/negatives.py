@@ -29,14 +29,14 @@ _WORD = re.compile(r"[^\W\d_]+")
 _NOT = re.compile(r"n't\b|\s(?:not|never)\b")
 _AUXILIARY = re.compile(r"\b(?:is|are|was|were|did|does|do|has|have|had|could|would|should)\b")
 _MIN_CHARACTERS = 40
-"""A passage shorter than this (characters) gets no question."""
+"""Minimum length of a passage (characters)."""
 
 
 def construct(examples: list[Example], count: int, seed: int, kinds: Sequence[Kind]) -> list[Example]:
-    """Return up to `count` unanswerable questions, constructed from answerable examples that the seed draws.
+    """Return up to `count` unanswerable questions, constructed from answerable examples in random order.
 
-    Each is of that kind, of those that its example allows, which there are fewest of so far. There are fewer than
-    `count` when too few examples allow any: the new passage must not contain an answer of the question.
+    Each is of the kind with the fewest questions so far that its example allows. There are fewer than `count` if too
+    few examples allow a kind: the new passage must not contain an answer of the question.
     """
     draw = random.Random(seed)  # noqa: S311  # no secret
     answerable = [example for example in examples if example.answers]
@@ -77,7 +77,7 @@ def without_answer(example: Example) -> Example | None:
 
 
 def negated(example: Example) -> Example | None:
-    """Take the question's "not" out, or put one into its first auxiliary verb; None when there is neither."""
+    """Remove the question's "not", or add one to its first auxiliary verb; None without either."""
     question = example.question
     if _NOT.search(question):
         return replace(example, question=_NOT.sub("", question, count=1))
@@ -88,7 +88,7 @@ def negated(example: Example) -> Example | None:
 
 
 def opposite(example: Example, draw: random.Random) -> Example | None:
-    """Replace a word of the question by its opposite, unless the passage has that too."""
+    """Replace a word of the question by its opposite; None if there is none, or the passage contains the opposite."""
     passage = set(_WORD.findall(example.context.lower()))
     words = [
         (word, other)
@@ -115,7 +115,7 @@ class _Passages:
             self._names[source] += _NAME.findall(context)
 
     def elsewhere(self, example: Example) -> Example | None:
-        """Pair the question with the passage that shares most rare words with it and lacks its answer."""
+        """Pair the question with the passage that shares the most rare words with it, and lacks the answer."""
         contexts, passages_by_word = self._contexts[example.source], self._passages_by_word[example.source]
         weights: Counter[int] = Counter()
         for word in set(normalise(example.question).split()):
@@ -130,7 +130,7 @@ class _Passages:
         return None
 
     def changed(self, example: Example, draw: random.Random) -> Example | None:
-        """Replace a number of the question by one near it, or a name by another of the passage or of the source."""
+        """Replace a number of the question by a near one, or a name by another name of the passage or the source."""
         numbers = [(n, _near(n.group(), draw)) for n in _NUMBER.finditer(example.question) if n.group().isdigit()]
         names = list(_NAME.finditer(example.question))
         if numbers:
@@ -148,7 +148,7 @@ class _Passages:
 
 
 def _near(number: str, draw: random.Random) -> str:
-    """Return another whole number, of at least 0, within 10 of this one."""
+    """Return another whole number of at least 0 that differs by at most 10."""
     value, sign, distance = int(number), draw.choice((-1, 1)), draw.randint(1, 10)
     return str(value - distance if sign < 0 and distance <= value else value + distance)
 

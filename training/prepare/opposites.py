@@ -30,4 +30,4 @@ def _both_ways() -> dict[str, str]:
 
 
 OPPOSITES = _both_ways()
-"""A word and one that means the opposite, in lower case."""
+"""Words with their opposites, in lower case."""
