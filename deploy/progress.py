@@ -7,7 +7,7 @@ from typing import Any
 
 NO_CONTROLLER = (
     "the Deployment controller has done nothing about this: check that kube-controller-manager runs "
-    "(`kubectl -n kube-system get pods`), or ask whoever runs the control plane"
+    "(`kubectl -n kube-system get pods`), or ask the operator of the control plane"
 )
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Stage:
     """A part of a run with a given number of users.
 
-    users: at its end. seconds: how long it lasts; with `until`, at most. ramp_s: of these, how long it takes from the
-    stage before's users to its own. until: ends the stage as soon as it returns true of
-    the last sample. Raises ValueError for impossible values.
+    users: at its end. seconds: its length; with `until`, its greatest length. ramp_s: seconds of it in which the number
+    of users changes. until: ends the stage as soon as it returns true for the last sample. Raises ValueError for
+    impossible values.
     """
 
     name: str

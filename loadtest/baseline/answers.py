@@ -1,4 +1,4 @@
-"""What the pipeline that transformers 5.3 removed answers, and which spans it chose from, for tests/agreement.
+"""Prints the answers and the candidate spans of the pipeline that transformers 5.3 removed, for tests/agreement.
 
 A line of JSON on stdin names a checkpoint and its queries, {"checkpoint", "queries": [{"question", "context", ...}]}.
 A line on stdout answers it: for each query its "answers", best first, and its "windows" with their best spans.
@@ -12,14 +12,14 @@ from transformers import QuestionAnsweringPipeline, pipeline
 from transformers.pipelines.question_answering import select_starts_ends
 
 SPANS = 101
-"""Spans of a window that are told, best first; for several answers ten times as many.
+"""Number of spans that are printed for a window; for several answers, ten times as many.
 
-No square: the pipeline fails where a window has just as many pairs of tokens.
+It is not a square: the pipeline fails if a window has exactly as many pairs of tokens.
 """
 
 
 class SpanPipeline(QuestionAnsweringPipeline):
-    """The removed pipeline, which tells its spans beside its answers."""
+    """The removed pipeline, which also returns its spans."""
 
     def postprocess(self, model_outputs, top_k=1, handle_impossible_answer=False, max_answer_len=15, **options):
         """Return the answers of the pipeline, as a list, and the spans of all windows."""

@@ -18,7 +18,7 @@ from loadtest.swarm import swarm
 class AutoscalePlan:
     """How much load there is, and for how long.
 
-    base_users: users of the baseline; where the HPA's target is low, a single one may scale the service up already.
+    base_users: users of the baseline; if the HPA's target is low, a single user may scale the service up.
     hold_s and cool_s: deadlines; the stage ends as soon as the replicas are as expected. replicas: the number expected
     under load; None for the HPA's maximum. workers: processes that send requests.
     """

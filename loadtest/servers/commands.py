@@ -166,8 +166,8 @@ def _add_memory(subparsers: Any) -> None:
         _memory,
         summary="Measure how much memory stored models take to be served.",
         description=(
-            "Serves each model as a container does and sends it long contexts. It compares the greatest memory that\n"
-            "the service took with what it is said to need before it starts."
+            "Serves each model as a container does and sends it long contexts. It compares the greatest memory of\n"
+            "the service with the memory that is expected before the start."
         ),
         example="memory extractive-qa:latest",
     )

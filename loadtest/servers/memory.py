@@ -1,4 +1,4 @@
-"""Measures how much memory the service takes with stored models, beside what it is said to need."""
+"""Measures how much memory the service takes with stored models, and compares it with the expected memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from loadtest.servers.server import alone
 CHARACTERS = 4_000
 """Length of the contexts: their windows are as long as the model's."""
 ROUNDS = 3
-"""Requests that each place sends, two places for each CPU."""
+"""Requests of each client; there are two clients for each CPU."""
 _PARTS = (artifact.GRAPH, artifact.WEIGHTS)
 
 
 def measure(examples: Sequence[Question], folder: Path, tag: str) -> dict[str, Any]:
-    """Serve a stored model as a container does, ask it, and return its needs (MB). The server's log goes to `folder`.
+    """Serve a stored model as a container does, send requests, and return the memory (MB). The log goes to `folder`.
 
     expected_mb: what `artifact.needed_mb` expects before the start. peak_mb: the greatest resident memory since then.
     """
@@ -49,7 +49,7 @@ def measure(examples: Sequence[Question], folder: Path, tag: str) -> dict[str, A
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the needs of models as text for a terminal."""
+    """Return the memory of models as text for a terminal."""
     cells = [(r["model"], r["graph_mb"], r["weights_mb"], r["expected_mb"], r["peak_mb"], r["ratio"]) for r in rows]
     headers = ("model", "graph", "weights", "expected", "peak", "expected/peak")
     formats = ("", ".0f", ".0f", ".0f", ".0f", ".2f")

@@ -94,7 +94,7 @@ def service(
 
 
 def alone(question: Question, folder: Path, tag: str) -> AbstractContextManager[Server]:
-    """Run this repository's service as a container does, in one process; else as `service` does."""
+    """Run this repository's service as a container does, in one process; otherwise like `service`."""
     port = processes.free_port()
     command = [sys.executable, "-m", "bento_service", "serve", "--host", "127.0.0.1", "--port", str(port)]
     env = {"BENTO_PATH": str(ROOT), "QNA_MODEL": tag, "BENTOML_DO_NOT_TRACK": "True"}

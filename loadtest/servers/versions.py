@@ -15,10 +15,11 @@ from loadtest.servers.server import Server
 OTHER = "other"
 """Name of the other checkout's server."""
 FIGURES = {"cpu_ms": "an answer takes", "loop_ms": "of it on the event loop"}
-"""What a turn measures of an answer, and how the table's lines begin. All but the engine's reading of a short context
-is done on the event loop: what it takes varies far less than the rest."""
+"""The figures of a turn, with the beginnings of the table's lines. The event loop does all the work on a short context
+except for the engine's, so that its time varies far less.
+"""
 RESAMPLES = 1_000
-"""Of the rounds, for the interval: enough for two digits."""
+"""Bootstrap resamples of the rounds: enough for two digits of the interval."""
 
 
 def compare(
@@ -26,8 +27,9 @@ def compare(
 ) -> dict[str, Any]:
     """Give each server a turn of `seconds` in every round, and return the answers a second and CPU time of each turn.
 
-    The servers begin a round by turns, so that a machine that becomes slower affects both alike. more: what an answer
-    takes more of ours, of each of FIGURES, in the median of the rounds, with its 90 % interval, bootstrapped (ms).
+    The servers alternate in beginning a round, so that a slow minute of the machine affects both equally. more: for
+    each of FIGURES, how much more of it an answer of ours takes (ms): the median of the rounds, and its bootstrapped 90
+    % interval.
     """
     servers = (ours, other)
     turns: dict[str, list[dict[str, float]]] = {server.name: [] for server in servers}
