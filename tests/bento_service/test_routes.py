@@ -192,11 +192,11 @@ async def test_what_is_late_is_not_read_on_and_gives_its_slot_back(serving, engi
 
 
 async def test_a_client_that_leaves_is_not_read_on_and_gives_its_slot_back(serving, engine):
-    app, gone = serving(), Connection(LONG)
+    app, gone = serving(timeout_s=3600), Connection(LONG)  # not the deadline: the leaving ends the request
     running = start(app, gone)
     await begun(engine)
     gone.left.set()
-    await running
+    await asyncio.wait_for(running, WAIT_S)
     assert gone.status == CLIENT_LEFT
     assert counted(app, "answers_total", outcome="answer") == 0
     engine.gate.release()

@@ -330,6 +330,17 @@ print(json.dumps([status, sorted({"torch", "transformers", "training"} & sys.mod
     assert run_script(script, tiny_store) == [200, []]
 
 
+def test_the_reading_speed_is_known_before_the_first_request(tiny_store):
+    """Without it, a pod that has just started would admit more long texts than it can read in time."""
+    script = """
+from starlette.testclient import TestClient
+from bento_service.service import ExtractiveQA, app
+with TestClient(ExtractiveQA.to_asgi()):
+    print(app.state.service.reader.tokens_per_s())
+"""
+    assert run_script(script, tiny_store) > 0
+
+
 def run_script(script, home, **variables):
     """Run Python code in a process of its own and return what its last line says in JSON."""
     environment = os.environ | {"BENTOML_HOME": str(home), "PYTHONPATH": str(ROOT)} | variables
