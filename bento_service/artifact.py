@@ -7,16 +7,16 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
+from bento_service.drift import Reference, ReferenceFile
 from bento_service.errors import ArtifactError, NotEnoughMemory
-
-if TYPE_CHECKING:  # the supervising process only verifies a model
-    from bento_service.drift import Reference
-    from bento_service.reading.engines import Engine
-    from bento_service.reading.reader import Reader, ReaderSettings
+from bento_service.reading import memory
+from bento_service.reading.engines import Engine, OnnxEngine
+from bento_service.reading.reader import Reader, ReaderSettings
+from bento_service.reading.tokenization import TextTokenizer
 
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
@@ -46,12 +46,9 @@ class Artifact:
 
     def reader(self, engine: Engine | None = None) -> Reader:
         """Load the tokenizer and the graph, which uses all CPUs of this process. engine: used instead of the graph."""
-        from bento_service.reading.engines import OnnxEngine
-        from bento_service.reading.reader import Reader
-        from bento_service.reading.tokenization import TextTokenizer
-
         tokenizer = TextTokenizer.from_file(self.folder / TOKENIZER)
-        return Reader(tokenizer, engine or OnnxEngine(self.folder / GRAPH), self.settings)
+        chosen = OnnxEngine(self.folder / GRAPH) if engine is None else engine
+        return Reader(tokenizer, chosen, self.settings)
 
 
 def names(folder: Path) -> tuple[str, ...]:
@@ -82,9 +79,6 @@ def load(folder: Path) -> Artifact:
 
     Raises ArtifactError naming the file that is missing, changed or unreadable.
     """
-    from bento_service.drift import ReferenceFile
-    from bento_service.reading.reader import ReaderSettings
-
     verify(folder)
     reference = folder / REFERENCE
     try:
@@ -102,8 +96,6 @@ def check_memory(folder: Path) -> None:
 
     Otherwise the kernel would kill the process, maybe late and without a message.
     """
-    from bento_service.reading import memory
-
     needed, limit = needed_mb(folder), memory.limit_mb()
     if limit is not None and needed > limit:
         raise NotEnoughMemory(
@@ -114,8 +106,6 @@ def check_memory(folder: Path) -> None:
 
 def needed_mb(folder: Path) -> int:
     """Return how much memory the service needs with a stored model (MB)."""
-    from bento_service.reading import memory
-
     weights = folder / WEIGHTS
     return memory.needed_mb((folder / GRAPH).stat().st_size, weights.stat().st_size if weights.exists() else 0)
 

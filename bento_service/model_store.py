@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bentoml
 from bentoml.exceptions import BentoMLException
@@ -16,10 +16,8 @@ from bentoml.exceptions import BentoMLException
 from bento_service import artifact
 from bento_service.errors import ArtifactError, ServiceError
 from bento_service.reading import gpu
+from bento_service.reading.reader import Reader
 from bento_service.settings import ServiceSettings
-
-if TYPE_CHECKING:
-    from bento_service.reading.reader import Reader
 
 STAGE = "stage"
 PRODUCTION = "production"

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "X-Request-ID"
@@ -34,10 +35,7 @@ class RequestLog:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        from opentelemetry import trace  # the supervising process does not need it
-
         self._app = app
-        self._span = trace.get_current_span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log it when it is answered, or has failed."""
@@ -51,7 +49,7 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode())]
                 note(scope, status=message["status"])
-                if (span := self._span().get_span_context()).is_valid:
+                if (span := trace.get_current_span().get_span_context()).is_valid:
                     note(scope, trace_id=f"{span.trace_id:032x}")
             await send(message)
 

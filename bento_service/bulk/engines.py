@@ -7,15 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import httpx
 
 from bento_service.errors import QuestionTooLong, RemoteError
+from bento_service.reading.reader import Answer, Prepared, Reader
 from bento_service.schema import AnswerRequest, BatchQuery
-
-if TYPE_CHECKING:
-    import httpx
-
-    from bento_service.reading.reader import Answer, Prepared, Reader
 
 BATCH = 16
 """Questions that are tokenised at once."""
@@ -82,8 +80,6 @@ def _result(request: RowRequest, answers: list[list[Answer]]) -> RowResult:
 
 def remote(url: str, requests: Iterable[RowRequest | None], in_flight: int) -> Iterator[RowResult | None]:
     """Have the service at `url` answer, with at most `in_flight` requests at once. Raises RemoteError."""
-    import httpx
-
     # A kept connection sends all its requests to the same pod, so that new pods would stay idle.
     limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=0)
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, limits=limits) as client, ThreadPoolExecutor(in_flight) as pool:
@@ -100,8 +96,6 @@ def remote(url: str, requests: Iterable[RowRequest | None], in_flight: int) -> I
 
 def _ask(client: httpx.Client, request: RowRequest | None) -> RowResult | None:
     """Send a request until it is answered. While the service is busy, the number of attempts is not limited."""
-    import httpx
-
     if request is None:
         return None
     attempts = 0

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import bentoml
 
-if TYPE_CHECKING:
-    from bento_service.reading.engines import Engine, TorchEngine
+from bento_service.reading.engines import Engine, TorchEngine
 
 DRIVER = Path("/proc/driver/nvidia/version")
 BATCH_SIZE = 32
@@ -39,8 +37,6 @@ def half_precision(checkpoint: Path) -> TorchEngine:
     """Load a checkpoint in half precision onto the GPU."""
     import torch
     from transformers import AutoModelForQuestionAnswering
-
-    from bento_service.reading.engines import TorchEngine
 
     model = AutoModelForQuestionAnswering.from_pretrained(checkpoint, dtype=torch.float16)
     return TorchEngine(model.to("cuda"), batch_size=BATCH_SIZE)
