@@ -7,12 +7,12 @@ import unicodedata
 
 ZERO_WIDTH_JOINER = "\u200d"
 
-# Control characters, invisible format characters, private use and the replacement character. Characters that occur
-# inside words, numbers and emoji are left out: joiners, direction marks, Arabic number signs, tags.
+# Control characters, invisible format characters, private use, noncharacters and the replacement character. Characters
+# that occur inside words, numbers and emoji are left out: joiners, direction marks, Arabic number signs, tags.
 _SEPARATOR = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffd"
     "\ue000-\uf8ff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
-    "\U000f0000-\U000ffffd\U00100000-\U0010fffd]"
+    "\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U000fffff\U00100000-\U0010ffff]"
 )
 # Han, kana and their marks, Thai, Lao, Tibetan, Myanmar and Khmer: no white space between words.
 _SPACELESS_RANGES = (
@@ -20,8 +20,8 @@ _SPACELESS_RANGES = (
     "\u4e00-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
 _SPACELESS = re.compile(f"[{_SPACELESS_RANGES}]")
-_ESCAPE = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
-"""A terminal's colours."""
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\([AB0])")
+"""What a program sends a terminal: colours and cursor (ECMA-48, 5.4), links and titles, character sets."""
 
 
 LONGEST_WORD = 200
@@ -51,7 +51,11 @@ def separate_words(text: str) -> str:
 
     The text keeps its length, and so its offsets.
     """
-    return _SEPARATOR.sub(" ", _ESCAPE.sub(lambda escape: " " * len(escape[0]), text))
+    return _SEPARATOR.sub(" ", _blank_escapes(text))
+
+
+def _blank_escapes(text: str) -> str:
+    return _ESCAPE.sub(lambda escape: " " * len(escape[0]), text) if "\x1b" in text else text
 
 
 def _separates(character: str) -> bool:
@@ -79,9 +83,9 @@ def _cut_word(context: str, position: int) -> tuple[int, int]:
     while high < min(len(context), position + LONGEST_WORD) and not context[high].isspace():
         high += 1
     if LONGEST_WORD not in (position - low, high - position) and low < position < high:
-        for match in _WORD.finditer(context, low, high):
-            if match.start() < position < match.end():
-                return match.span()
+        for match in _WORD.finditer(_blank_escapes(context[low:high])):
+            if low + match.start() < position < low + match.end():
+                return low + match.start(), low + match.end()
     return position, position
 
 

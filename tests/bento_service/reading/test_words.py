@@ -4,14 +4,22 @@ from bento_service.reading.words import separate_words, whole_characters, whole_
 
 
 @pytest.mark.parametrize(
-    "separator", ["\f", "\v", "\x85", "\x00", "\x1f", "\u200b", "\xad", "\ufeff", "\ufffd", "\uf0b7"]
+    "separator",
+    ["\f", "\v", "\x85", "\x00", "\x1f", "\u200b", "\xad", "\ufeff", "\ufffd", "\uf0b7", "\ufdd0", "\uffff"],
 )
 def test_what_a_tokenizer_would_delete_separates_words(separator):
     assert separate_words(f"Lind{separator}Page") == "Lind Page"
 
 
-def test_a_terminals_colours_are_as_many_spaces():
-    assert separate_words("is\x1b[1;31mLind\x1b[0m.") == "is" + " " * 7 + "Lind" + " " * 4 + "."
+@pytest.mark.parametrize(
+    "escape",
+    ["\x1b[1;31m", "\x1b[38:5:9m", "\x1b[?25h", "\x1b[2K", "\x1b(B", "\x1b]8;;http://a.example\x1b\\", "\x1b]0;a\x07"],
+)
+def test_what_a_terminal_is_sent_is_as_many_spaces_and_no_part_of_a_word(escape):
+    context = f"is{escape}Lind{escape}."
+    assert separate_words(context) == f"is{' ' * len(escape)}Lind{' ' * len(escape)}."
+    start = context.index("Lind")
+    assert whole_words(context, start, start + 4) == (start, start + 4)
 
 
 @pytest.mark.parametrize(
