@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bento_service.reading.folding import Folded
 from bento_service.reading.words import is_spaceless
 
 Place = tuple[int, int]
@@ -16,7 +18,6 @@ Place = tuple[int, int]
 
 _ARTICLE = re.compile(r"(?:a|an|the)\s+(?=\S)")
 _PUNCTUATION = " .,;:!?\"'()[]{}<>«»“”‘’„…。、，；：！？「」『』（）*_|/\\"
-_WHITE_SPACE = ("\n", "\r", "\t", "\xa0", "\u3000")
 _NON_SPACE = re.compile(r"\S+")
 _CONNECTORS = frozenset("-.,:/@_–")
 """Between letters or digits, these join both sides to one word or number: "3.5", "red-haired"."""
@@ -32,13 +33,17 @@ class Places:
 
     def __init__(self, contexts: Sequence[str], offsets: NDArray[np.int64], passages: NDArray[np.int64]) -> None:
         self.contexts, self.offsets, self.passages = contexts, offsets, passages
-        self._folded = [fold(context) for context in contexts]
+        self._folded = [Folded(context) for context in contexts]
         self._firsts: list[int] = np.searchsorted(passages, np.arange(len(contexts) + 1)).tolist()
         self._starts: list[int] = offsets[:, 0].tolist()
 
     def words(self, passage: int, start: int, end: int) -> list[str]:
         """Return the words of a text in a passage, normalised for comparison."""
-        return key(self._folded[passage][start:end]).split()
+        return self._key(passage, start, end).split()
+
+    def _key(self, passage: int, start: int, end: int) -> str:
+        folded = self._folded[passage]
+        return key(folded.text[slice(*folded.inside(start, end))])
 
     def border(self, passage: int, start: int, end: int) -> list[Place]:
         """Return both places of the words that a text begins and ends with; empty if there are none.
@@ -47,21 +52,21 @@ class Places:
         the other.
         """
         folded = self._folded[passage]
-        ranges = [match.span() for match in _NON_SPACE.finditer(folded, start, end)]
-        words = [folded[first:behind].strip(_PUNCTUATION) for first, behind in ranges]
+        ranges = [match.span() for match in _NON_SPACE.finditer(folded.text, *folded.inside(start, end))]
+        words = [folded.text[first:behind].strip(_PUNCTUATION) for first, behind in ranges]
         for count in range((len(words) - 1) // 2, 0, -1):
             if words[:count] == words[-count:] and any(words[:count]):
                 sides = ranges[:count], ranges[-count:]
-                return [self.tokens(passage, side[0][0], side[-1][1]) for side in sides]
+                return [self.tokens(passage, *folded.origin(side[0][0], side[-1][1])) for side in sides]
         return []
 
     def again(self, passage: int, start: int, end: int) -> list[Place]:
         """Return all places that have the same text, including the given one."""
-        text = key(self._folded[passage][start:end])
+        text = self._key(passage, start, end)
         return [
-            self.tokens(other, first, behind)
+            self.tokens(other, *folded.origin(first, behind))
             for other, folded in enumerate(self._folded)
-            for first, behind in find(text, folded)
+            for first, behind in find(text, folded.text)
         ]
 
     def tokens(self, passage: int, start: int, end: int) -> Place:
@@ -91,15 +96,6 @@ def _letters(text: str) -> NDArray[np.bool_]:
     for i in np.flatnonzero(codes >= 128).tolist():
         letters[i] = text[i].isalnum()
     return letters
-
-
-def fold(text: str) -> str:
-    """Return the text in lower case with plain spaces, of the same length."""
-    lower = text.lower()
-    folded = lower if len(lower) == len(text) else text
-    for space in _WHITE_SPACE:
-        folded = folded.replace(space, " ")
-    return folded
 
 
 def key(text: str) -> str:
@@ -132,9 +128,19 @@ def is_same_answer(first: Sequence[str], second: Sequence[str]) -> bool:
 def _is_edge(text: str, position: int, step: int) -> bool:
     """Return whether a word ends at a position. step: -1 where it begins there, 1 where it ends."""
     inside, outside = (position, position - 1) if step < 0 else (position - 1, position)
-    if not 0 <= outside < len(text) or not text[inside].isalnum() or is_spaceless(text[inside]):
+    if position < len(text) and _is_mark(text[position]):
+        return False
+    if not 0 <= outside < len(text) or not _in_word(text[inside]) or is_spaceless(text[inside]):
         return True
     if text[outside] in _CONNECTORS:
         outside += step
         return not (0 <= outside < len(text) and text[outside].isalnum())
     return not text[outside].isalnum()
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or _is_mark(character)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")

@@ -1,6 +1,7 @@
 import pytest
 
-from bento_service.reading.places import find, fold, is_same_answer, key
+from bento_service.reading.folding import Folded
+from bento_service.reading.places import find, is_same_answer, key
 
 
 @pytest.mark.parametrize(
@@ -12,10 +13,20 @@ from bento_service.reading.places import find, fold, is_same_answer, key
         ("5", "5 of 25, 3.5, 5-6, 5.", [0, 19]),
         ("三千人", "员工约三千人，三千人。", [3, 7]),
         ("İ", "İ İ", [0, 2]),
+        ("Zoé", "Zoe\u0301, ZOÉ; zoés", [0, 6]),
+        ("café", "cafe", []),
+        ("cafe", "café", []),
+        ("か", "がか", [1]),
+        ("ﬁg", "fig, ﬁg, FIG", [0, 5, 9]),
+        ("O’Neil", "O'Neil and O’NEIL", [0, 11]),
+        ("Ana Reyes", "Ana\fReyes, Ana\u200bReyes, \x1b[1mAna Reyes", [0, 11, 26]),
+        ("10²", "102, 10²", [5]),
     ],
 )
-def test_an_answer_is_found_as_whole_words_in_any_case(answer, text, starts):
-    assert [start for start, _ in find(key(fold(answer)), fold(text))] == starts
+def test_an_answer_is_found_as_whole_words_in_any_case_and_form(answer, text, starts):
+    folded = Folded(text)
+    ranges = [folded.origin(*place) for place in find(key(Folded(answer).text), folded.text)]
+    assert [start for start, _ in ranges] == starts
 
 
 @pytest.mark.parametrize(
