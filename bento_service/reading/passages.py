@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from bento_service.reading.windows import Window
 
 FloatArray = NDArray[np.float32]
-PRIOR = 0.5
-"""Weight of these scores: of 0, 1/4, 1/2, 3/4 and 1, the best on questions with five passages each."""
+NULL_WEIGHT, WORDS_WEIGHT = 0.5, 1.5
+"""Weights of the two parts of a passage's score (training/EXPERIMENTS.md)."""
 
 
 def passage_scores(
@@ -19,7 +19,7 @@ def passage_scores(
 ) -> FloatArray:
     """Return a score for each of `count` passages, to be added to the scores of its spans, shape (count,).
 
-    It is PRIOR times the sum of two parts: the negative null score, and the log-likelihood of the question's words in a
+    It is the weighted sum of two parts: the negative null score, and the log-likelihood of the question's words in a
     naive Bayes model. There, a token that df of n passages have adds log((n + 1) / (df + 1/2)). The best passage has 0
     in each part, so that the scores of a single passage do not change.
     """
@@ -31,5 +31,6 @@ def passage_scores(
         present[i] |= np.isin(question, window.input_ids[window.inside])
         null_scores[i] = min(null_scores[i], start_logits[0] + end_logits[0])
     words = present @ np.log((count + 1) / (present.sum(axis=0) + 0.5))
-    scores: FloatArray = (PRIOR * (words - words.max() + null_scores.min() - null_scores)).astype(np.float32)
+    null_part, words_part = NULL_WEIGHT * (null_scores.min() - null_scores), WORDS_WEIGHT * (words - words.max())
+    scores: FloatArray = (null_part + words_part).astype(np.float32)
     return scores

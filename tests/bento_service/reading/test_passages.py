@@ -15,7 +15,8 @@ def tokens(*ids: int) -> Tokens:
 
 def test_passages_with_the_questions_words_and_a_low_null_score_are_preferred():
     # The question has the tokens 7 and 8. The second of three passages has both, the third one of them: 8 is in 2 of 3
-    # and adds log(4 / 2.5), 7 in 1 of 3 and adds log(4 / 1.5). Null scores are 2, 4 and 6. Half of all counts.
+    # and adds log(4 / 2.5), 7 in 1 of 3 and adds log(4 / 1.5), one and a half times. Null scores are 2, 4
+    # and 6, and count half.
     question = tokens(7, 8)
     passages = [tokens(1, 2), tokens(7, 8), tokens(3, 8)]
     windows = [
@@ -28,6 +29,6 @@ def test_passages_with_the_questions_words_and_a_low_null_score_are_preferred():
         for window, null in zip(windows, (1, 2, 3), strict=True)
     ]
     both, one = math.log(4 / 2.5) + math.log(4 / 1.5), math.log(4 / 2.5)
-    expected = [-both / 2, (2 - 4) / 2, (one - both + 2 - 6) / 2]
+    expected = [-1.5 * both, (2 - 4) / 2, 1.5 * (one - both) + (2 - 6) / 2]
     assert passage_scores(windows, scores, 3).tolist() == pytest.approx(expected)
     assert passage_scores(windows[:1], scores[:1], 1).tolist() == [0]
