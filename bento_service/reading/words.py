@@ -31,8 +31,11 @@ _WORD = re.compile(
     [\w.+-]+@[\w-]+(?:\.[\w-]+)+                         # an e-mail address
     | @\w(?:[\w.]*\w)?                                   # an account
     | (?:[A-Za-z][A-Za-z0-9+.-]*://|www\.)[^\s<>"]*[\w/]  # an address of the web
+    | (?<![\w.-])(?:(?:[\w-]+\.)+[A-Za-z]{{2,}}(?::\d+)?|[A-Za-z][\w-]*:\d+)/[^\s<>"]*[\w/]  # without its scheme
     | [A-Za-z]:\\[^\s<>"]*\w                             # a path, of Windows
     | (?<!\w)[~.]{{0,2}}/[\w.-]*\w(?:/[\w.-]*\w)*/?       # and of others
+    | \b[0-9A-Fa-f]{{0,4}}(?:::?[0-9A-Fa-f]{{1,4}}){{2,7}}\b  # an address of IPv6, of a network card
+    | \b[0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}\b  # a UUID
     | \w[\w-]*(?:\.[\w-]*\w){{2,}}(?::\d+)?               # a version, a host
     | \d+(?:[.,]\d+)+                                    # a number
     | \d+(?:[-:/]\d+){{2,}}                               # a date, a time
