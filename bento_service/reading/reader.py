@@ -275,13 +275,10 @@ class Reader:
                 "ask for less, or for longer windows"
             )
         question, special = tokens[query.question], self._tokenizer.special
-        if query.doc_stride is None and query.max_answer_length is not None:
+        longest = self.settings.max_answer_length if query.max_answer_length is None else query.max_answer_length
+        if query.doc_stride is None and (query.max_answer_length is not None or longest > doc_stride):
             doc_stride = overlap(
-                question,
-                special,
-                max_length=max_length,
-                doc_stride=doc_stride,
-                max_answer_length=query.max_answer_length,
+                question, special, max_length=max_length, doc_stride=doc_stride, max_answer_length=longest
             )
         return [
             window

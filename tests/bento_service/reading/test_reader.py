@@ -232,6 +232,10 @@ def test_windows_overlap_by_the_answer_length_that_is_asked_for(tokenizer):
     # With 221 tokens of a question 160 are left, of which a window moves on by 384 / 4 at least.
     (windows,) = reader.prepare([Query("why " * 221, context, max_answer_length=200)]).windows_of
     assert windows[1].first_token == 96
+    # So they do where the model's own setting asks for as much.
+    patient, _ = pointing(tokenizer, "needle", max_answer_length=200)
+    (windows,) = patient.prepare([Query("where is it?", context)]).windows_of
+    assert windows[1].first_token == 377 - 232
     # Who says how far windows overlap gets that.
     (windows,) = reader.prepare([Query("where is it?", context, max_answer_length=200, doc_stride=10)]).windows_of
     assert windows[1].first_token == 377 - 10
