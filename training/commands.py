@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,8 @@ def evaluate_model(options: argparse.Namespace) -> None:
     from training.measure import predictions as answers
 
     tag, folder = store.find(options.tag)
-    examples = [e for e in data.load(options.data) if e.answers or not options.answerable]
+    loaded = [replace(e, language=options.language) for e in data.load(options.data)]
+    examples = [e for e in loaded if e.answers or not options.answerable]
     if not examples:
         raise DataError(f"no question is left of {' '.join(options.data)}; leave out --answerable")
     stored = artifact.load(folder)

@@ -49,7 +49,7 @@ def test_provenance_says_what_is_needed_to_make_the_model_again_and_no_folder(ti
 
 def test_evaluate_prints_json_on_stdout_and_a_table_on_stderr_and_draws(tiny_store, tiny_model, tmp_path):
     drawn = tmp_path / "diagram.png"
-    flags = ["--data", "sample:dev", "--answerable", "--diagram", str(drawn)]
+    flags = ["--data", "sample:dev", "--answerable", "--language", "es", "--diagram", str(drawn)]
     done = training_command("evaluate", *flags, home=tiny_store)
     report = json.loads(done.stdout)
     assert report["model"] == f"extractive-qa:{tiny_model.name}"
@@ -57,6 +57,7 @@ def test_evaluate_prints_json_on_stdout_and_a_table_on_stderr_and_draws(tiny_sto
     assert "exact match" in done.stderr
     assert report["confidence"]["total"] == report["overall"]["total"]
     assert sum(group["total"] for group in report["slices"]["question"].values()) == report["overall"]["total"]
+    assert list(report["slices"]["language"]) == ["es"]
     assert len(report["misses"]) == 20
     assert drawn.read_bytes().startswith(b"\x89PNG")
 

@@ -20,7 +20,10 @@ class GoldAnswer:
 
 @dataclass(frozen=True)
 class Example:
-    """One question with its context. Without answers, it is unanswerable."""
+    """One question with its context. Without answers, it is unanswerable.
+
+    language: whose rules compare answers (`metrics.LANGUAGES`); None: derived from the context's script.
+    """
 
     id: str
     question: str
@@ -28,6 +31,7 @@ class Example:
     answers: tuple[GoldAnswer, ...]
     title: str
     source: str
+    language: str | None = None
 
 
 def draw(

@@ -15,7 +15,7 @@ from bento_service.errors import QuestionTooLong
 from bento_service.reading.reader import Answer, Query, Reader, ReaderSettings, Reading
 from training.data import Example
 from training.measure import calibration
-from training.measure.metrics import Scored, is_text_spaceless, score, summary
+from training.measure.metrics import Scored, language_of, score, summary
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def predict(readings: Readings, settings: ReaderSettings, *, allow_no_answer: bo
         decoded = reading.decode(settings)
         (answer,) = reading.decide(decoded, settings)
         golds = [gold.text for gold in example.answers]
-        exact, f1 = score(answer.text, golds, spaceless=is_text_spaceless(example.context))
+        exact, f1 = score(answer.text, golds, example.language or language_of(example.context))
         scored = Scored(example.id, example.source, bool(example.answers), exact, f1)
         null_probability = decoded.null_probability(settings.null_scale, settings.null_shift)
         predictions.append(Prediction(example, answer, scored, null_probability))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from training.measure.metrics import normalise, summary
+from training.measure.metrics import language_of, summary, words
 
 if TYPE_CHECKING:
     from training.data import Example
@@ -29,8 +29,8 @@ def answer_length(example: Example) -> str:
     """Return how many words the shortest answer has, as a range."""
     if not example.answers:
         return "no answer"
-    words = min(max(1, len(normalise(answer.text).split())) for answer in example.answers)
-    return next((name for most, name in _WORDS if words <= most), "8 words and more")
+    least = min(max(1, len(words(answer.text, language(example)))) for answer in example.answers)
+    return next((name for most, name in _WORDS if least <= most), "8 words and more")
 
 
 def context_length(example: Example) -> str:
@@ -38,10 +38,16 @@ def context_length(example: Example) -> str:
     return next((name for most, name in _CHARACTERS if len(example.context) <= most), "above 2,000 characters")
 
 
+def language(example: Example) -> str:
+    """Return the language by whose rules the answer is compared."""
+    return example.language or language_of(example.context)
+
+
 SLICES: dict[str, Callable[[Example], str]] = {
     "question": question_kind,
     "answer length": answer_length,
     "context length": context_length,
+    "language": language,
 }
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from training.measure.metrics import Scored, exact, f1, is_text_spaceless, normalise, score, summary
+from training.measure.metrics import Scored, exact, f1, language_of, normalise, score, summary
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,43 @@ def test_summary_splits_only_where_there_are_unanswerable_questions():
 
 def test_a_script_without_spaces_has_a_word_a_character():
     # 3 common characters of 3 predicted and 4 expected: F1 = 2 * 3 / 7.
-    assert f1("三千人", "约三千人", spaceless=True) == pytest.approx(2 * 3 / (3 + 4))
+    assert f1("三千人", "约三千人", "zh") == pytest.approx(2 * 3 / (3 + 4))
     assert f1("三千人", "约三千人") == 0
     # "iphone", 在, 中, 国: all of the 4, and no punctuation of any script.
-    assert score("「iPhone 在中国」", ["iphone在中国。"], spaceless=True) == (1.0, 1.0)
-    assert score("", [], spaceless=True) == (1.0, 1.0)
+    assert score("「iPhone 在中国」", ["iphone在中国。"], "other") == (1.0, 1.0)
+    assert score("", [], "zh") == (1.0, 1.0)
 
 
-def test_the_context_tells_whether_its_script_sets_spaces():
-    assert is_text_spaceless("该公司成立于1998年，总部位于成都 (Chengdu)。")
-    assert is_text_spaceless("この詩の作者は佐藤春子で")
-    assert is_text_spaceless("ห้องสมุดเปิดเวลา 8 โมงเช้า")
-    assert not is_text_spaceless("Tokyo (東京) is the capital of Japan.")
-    assert not is_text_spaceless("서울은 한국의 수도이다")
-    assert not is_text_spaceless("")
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("de", "der alte Hafen", "„alte Hafen“"),
+        ("es", "¿Los años 1990?", "años 1990"),
+        ("ar", "المدينة،", "مدينة"),
+        ("vi", "Chiếc cầu", "cầu"),
+        ("hi", "1962 में।", "1962 में"),
+        ("other", "«Москва»", "москва"),
+    ],
+)
+def test_other_languages_have_their_own_articles_and_all_unicode_punctuation_goes(language, one, other):
+    assert exact(one, other, language) == 1
+    assert exact(one, other) == 0
+
+
+@pytest.mark.parametrize(
+    ("context", "language"),
+    [
+        ("该公司成立于1998年，总部位于成都 (Chengdu)。", "other"),
+        ("この詩の作者は佐藤春子で", "other"),
+        ("ห้องสมุดเปิดเวลา 8 โมงเช้า", "other"),
+        ("서울은 한국의 수도이다", "other"),
+        ("Мост построен в 1974 году.", "other"),
+        ("بُنيت المدينة في سنة 1954", "ar"),
+        ("Tokyo (東京) is the capital of Japan.", "en"),
+        ("Die Brücke wurde 1974 gebaut.", "en"),
+        ("1, 2 … 3", "en"),
+        ("", "en"),
+    ],
+)
+def test_the_contexts_script_tells_how_answers_are_compared(context, language):
+    assert language_of(context) == language

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from bento_service.reading.reader import Answer
@@ -51,6 +53,16 @@ def test_answer_length_is_that_of_the_shortest_without_articles(answers, length)
 def test_context_length():
     assert context_length(example(context="x" * 500)) == "to 500 characters"
     assert context_length(example(context="x" * 2001)) == "above 2,000 characters"
+
+
+def test_in_a_script_without_spaces_each_character_of_an_answer_is_a_word():
+    assert answer_length(example(answers=("约三千人",), context="约三千人")) == "4 to 7 words"
+
+
+def test_the_language_is_the_one_that_was_named_or_that_of_the_script():
+    german = [replace(prediction(i, 0.5, 1), example=replace(example(), language="de")) for i in range(2)]
+    report = slices([*german, prediction(2, 0.5, 1), prediction(3, 0.5, 1, context="约三千人")])
+    assert {name: group["total"] for name, group in report["language"].items()} == {"de": 2, "en": 1, "other": 1}
 
 
 def test_slices_hold_every_question_once():
