@@ -49,12 +49,15 @@ class Places:
         """Return both places of the words that a text begins and ends with; empty if there are none.
 
         Start and end are scored independently. If a context has an answer twice, the best span may reach from one to
-        the other.
+        the other. Two equal neighbours count as two answers only with punctuation between them: "Ada. Ada", but not
+        "Bora Bora".
         """
         folded = self._folded[passage]
         ranges = [match.span() for match in _NON_SPACE.finditer(folded.text, *folded.inside(start, end))]
         words = [folded.text[first:behind].strip(_PUNCTUATION) for first, behind in ranges]
-        for count in range((len(words) - 1) // 2, 0, -1):
+        for count in range(len(words) // 2, 0, -1):
+            if 2 * count == len(words) and folded.text[ranges[count - 1][1] - 1].isalnum():
+                continue
             if words[:count] == words[-count:] and any(words[:count]):
                 sides = ranges[:count], ranges[-count:]
                 return [self.tokens(passage, *folded.origin(side[0][0], side[-1][1])) for side in sides]

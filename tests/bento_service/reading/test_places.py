@@ -1,7 +1,10 @@
+import re
+
+import numpy as np
 import pytest
 
 from bento_service.reading.folding import Folded
-from bento_service.reading.places import find, is_same_answer, key
+from bento_service.reading.places import Places, find, is_same_answer, key
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,19 @@ def test_an_answer_is_found_as_whole_words_in_any_case_and_form(answer, text, st
 def test_what_says_the_same(one, other, same):
     assert is_same_answer(one.split(), other.split()) is same
     assert is_same_answer(other.split(), one.split()) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "sides"),
+    [
+        ("Ana Reyes. The chair, Ana Reyes", [(0, 1), (4, 5)]),
+        ("Ada. ADA", [(0, 0), (1, 1)]),
+        ("Ana Reyes, ana reyes", [(0, 1), (2, 3)]),
+        ("Bora Bora", []),
+        ("in May in June", []),
+    ],
+)
+def test_a_text_with_the_same_words_at_both_ends_has_the_answer_twice(text, sides):
+    offsets = np.array([match.span() for match in re.finditer(r"\S+", text)])
+    places = Places([text], offsets, np.zeros(len(offsets), dtype=np.int64))
+    assert places.border(0, 0, len(text)) == sides
