@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 import yaml
 from accelerate.utils import extract_model_from_parallel
-from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from bento_service.reading.tokenization import TextTokenizer
@@ -93,6 +93,13 @@ class SpanTrainer(Trainer):
         figures = {f"eval_{name}": value for name, value in self._measure(cast("PreTrainedModel", self.model)).items()}
         self.log(figures)
         return figures
+
+
+class _ReturnMemory(TrainerCallback):
+    """Returns freed memory at every checkpoint, so that a long run does not grow."""
+
+    def on_save(self, *_: Any, **__: Any) -> None:
+        processor.return_freed_memory()
 
 
 def prepare_folder(settings: TrainSettings, data_sha256: str, *, overwrite: bool) -> Path | None:
@@ -184,6 +191,7 @@ def fine_tune(
         train_dataset=rows,
         eval_dataset=rows[:1],  # a placeholder: evaluate() has its own examples
         data_collator=collate,
+        callbacks=[_ReturnMemory()],
     )
     if checkpoint is not None:
         logger.info("resuming from %s", checkpoint.name)
