@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -127,11 +126,18 @@ def _parsed(value: Any) -> Any:
     except ValueError:
         pass
     try:
-        # pandas prints an array of numpy as array([...], dtype=...).
-        plain = re.sub(r"\barray\((\[.*?\])(?:,\s*dtype=\w+)?\)", r"\1", value, flags=re.DOTALL)
-        return ast.literal_eval(plain)
+        return ast.literal_eval(_Literal().visit(ast.parse(value.strip(), mode="eval")))
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         raise PydanticCustomError("cell", "is neither JSON nor a Python literal") from None
+
+
+class _Literal(ast.NodeTransformer):
+    """Takes what numpy prints, such as array(['x'], dtype=object) and np.int64(5), for the value in it."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802  # as ast names it
+        self.generic_visit(node)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+        return node.args[0] if node.args and name in ("array", "int32", "int64", "str_") else node
 
 
 def _unfolded(value: Any) -> Any:

@@ -103,6 +103,17 @@ def test_parquet_and_folders_of_save_to_disk_are_read(tmp_path):
         data.load([str(tmp_path / "two")])
 
 
+@pytest.mark.parametrize("text", ["1971)])", "array(['1971'])", "a \"1971\" it's"])
+@pytest.mark.parametrize("start", ["np.int64(0)", "array(0)", "0"])
+def test_answers_are_read_as_numpy_prints_them_whatever_they_hold(text, start, tmp_path):
+    answers = f"{{'text': array([{text!r}],\n      dtype=object), 'answer_start': [{start}]}}"
+    path = tmp_path / "pandas.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["question", "context", "answers"], ["When?", f"{text} is when", answers]])
+    (example,) = data.load([str(path)])
+    assert example.answers == (data.GoldAnswer(text, 0),)
+
+
 def test_a_configuration_and_a_split_of_a_hub_data_set_are_chosen(tmp_path):
     for name, rows in (("de-train", files.rows()), ("de-test", files.rows()[:1]), ("fr-validation", files.rows()[:2])):
         Dataset.from_list(rows).to_parquet(tmp_path / f"{name}.parquet")
