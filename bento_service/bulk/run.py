@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,7 @@ def _resume(task: Task, survey: Survey) -> int:
 def _finish(task: Task, survey: Survey) -> None:
     """Write the rows with their answers, then remove OUTPUT.part."""
     written = task.output.with_name(f"{task.output.name}.new")
-    write(written, task.format, survey.names, _joined(task))
+    write(written, task.format, survey.names, partial(_joined, task))
     written.replace(task.output)
     task.part.unlink()
 

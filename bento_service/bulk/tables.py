@@ -8,18 +8,17 @@ import gzip
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from bento_service.bulk import parquet
 from bento_service.errors import UnusableRows
 
 JSONL, CSV, PARQUET = "JSON lines", "CSV", "Parquet"
 SUFFIXES = {".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".parquet": PARQUET}
 DELIMITERS = ",;\t"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_ROWS = 256
-"""Rows of a Parquet file that are in memory at once."""
 
 TableRow = dict[str, Any] | None
 """None stands for a line that is no row."""
@@ -63,7 +62,7 @@ class Table:
         """Yield every row with its place, in order. Raises UnusableRows."""
         try:
             if self.format == PARQUET:
-                yield from self._parquet()
+                yield from parquet.rows(self.path)
                 return
             # A line of JSON may hold any other line separator, and a quoted cell of CSV every one.
             newline = "\n" if self.format == JSONL else ""
@@ -82,18 +81,6 @@ class Table:
         for number, row in enumerate(reader, start=1):
             whole = None not in row and None not in row.values()
             yield f"row {number}", {name.strip(): value for name, value in row.items()} if whole else None
-
-    def _parquet(self) -> Iterator[tuple[str, TableRow]]:
-        parquet = import_parquet()
-        try:
-            with self.path.open("rb") as stream:
-                number = 0
-                for batch in parquet.ParquetFile(stream).iter_batches(batch_size=_ROWS):
-                    for row in batch.to_pylist():
-                        number += 1
-                        yield f"row {number}", row
-        except ValueError as error:  # pyarrow's errors are ValueErrors too
-            raise UnusableRows(f"{self.path} cannot be read as Parquet: {type(error).__name__}") from error
 
 
 def _starts(path: Path, count: int) -> bytes:
@@ -114,53 +101,23 @@ def _json_rows(lines: Iterable[str]) -> Iterator[tuple[str, TableRow]]:
             yield f"line {number}", row if isinstance(row, dict) else None
 
 
-def import_parquet() -> Any:
-    """Return pyarrow's module for Parquet. Raises UnusableRows where it is not installed."""
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UnusableRows("Parquet needs pyarrow: `pip install pyarrow`, or use JSON lines or CSV") from error
-    return parquet
+def write(path: Path, form: str, names: Sequence[str], rows: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    """Write rows in a format. names: all their fields, in order. rows: reads them, for Parquet twice.
 
-
-def write(path: Path, form: str, names: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows in a format. names: all their fields, in order."""
+    Raises UnusableRows when Parquet can't hold them.
+    """
     if form == PARQUET:
-        _write_parquet(path, names, rows)
+        parquet.write(path, names, rows)
         return
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    # JSON writes half of a surrogate pair, which UTF-8 does not have, as \udXXX, too.
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         if form == JSONL:
-            stream.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+            stream.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows())
             return
         writer = csv.DictWriter(stream, names)
         writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows())
 
 
 def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else value
-
-
-def _write_parquet(path: Path, names: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    parquet = import_parquet()
-    import pyarrow
-
-    writer: Any = None
-    batch: list[dict[str, Any]] = []
-
-    def flush() -> None:
-        nonlocal writer
-        columns = {name: [row.get(name) for row in batch] for name in names}
-        table = pyarrow.table(columns) if writer is None else pyarrow.table(columns, schema=writer.schema)
-        writer = writer or parquet.ParquetWriter(path, table.schema)
-        writer.write_table(table)
-        batch.clear()
-
-    for row in rows:
-        batch.append(row)
-        if len(batch) >= 10_000:
-            flush()
-    if batch or writer is None:
-        flush()
-    if writer is not None:
-        writer.close()

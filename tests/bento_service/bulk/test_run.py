@@ -174,7 +174,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
 def test_parquet_goes_in_and_out_with_its_columns(tmp_path):
     pytest.importorskip("pyarrow")
     rows = [row | {"tags": ["a", str(row["n"])]} for row in ROWS]
-    write(tmp_path / "in.parquet", "Parquet", list(rows[0]), rows)
+    write(tmp_path / "in.parquet", "Parquet", list(rows[0]), lambda: rows)
     run(Task(Table(tmp_path / "in.parquet"), tmp_path / "out", "m:1"), echo)
     out = rows_of(tmp_path / "out")
     assert [row["tags"] for row in out] == [row["tags"] for row in rows]
