@@ -58,7 +58,7 @@ class RowAnswer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     text: Annotated[str, BeforeValidator(_visible)]
-    answer_start: Annotated[int | None, Field(ge=0), BeforeValidator(_whole_number)] = None
+    answer_start: Annotated[int | None, Field(ge=0, lt=2**31), BeforeValidator(_whole_number)] = None
 
 
 class Row(BaseModel):
