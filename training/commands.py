@@ -175,11 +175,8 @@ def check_data(options: argparse.Namespace) -> None:
     settings = ReaderSettings(max_answer_length=options.max_answer_length)
     report = check.report(options.data, options.dev_data, tokenizer, settings)
     print(json.dumps(report, indent=2, ensure_ascii=False) if options.json else "\n".join(check.lines(report)))
-    if report["bad_rows"] or report["unreadable"]:
-        raise DataError(
-            f"{report['bad_rows']} faults, {report['unreadable']} sources that can't be read; "
-            "`train --bad-rows skip` passes bad rows over, `--bad-rows repair` mends those that it can"
-        )
+    if wrong := check.verdict(report):
+        raise DataError(wrong)
 
 
 def write_labels(options: argparse.Namespace) -> None:

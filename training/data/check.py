@@ -141,7 +141,7 @@ def report(train: Sequence[str], dev: Sequence[str], tokenizer: Path, settings: 
         parts.append([row.example for row in rows if row.example is not None])
     return {
         "sources": described,
-        "bad_rows": sum(len(source.get("bad_rows", ())) for source in described),
+        "bad_rows": sum(source.get("bad", 0) for source in described),
         "unreadable": sum("error" in source for source in described),
         "findings": [asdict(finding) for finding in findings(parts[0], parts[1], tokenizer, settings)],
     }
@@ -199,6 +199,19 @@ def script(text: str) -> str:
 @lru_cache(maxsize=4096)
 def _script(character: str) -> str:
     return unicodedata.name(character, "unknown").split()[0].capitalize()
+
+
+def verdict(report: dict[str, Any]) -> str:
+    """Return what keeps a report's sources from being trained on, and what to do; nothing if they can be."""
+    wrong = []
+    if report["bad_rows"]:
+        wrong += [
+            f"{report['bad_rows']} bad rows: `train --bad-rows skip` passes them over, `--bad-rows repair` mends those "
+            "that it can"
+        ]
+    if report["unreadable"]:
+        wrong += [f"{report['unreadable']} sources that can't be read, as said above"]
+    return "; ".join(wrong)
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:

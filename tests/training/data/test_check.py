@@ -80,11 +80,25 @@ def test_the_report_counts_describes_and_names_bad_rows_without_their_text(tmp_p
     }
     assert "No such file" in none["error"]
     assert (report["bad_rows"], report["unreadable"]) == (1, 1)
+    assert check.verdict(report).startswith("1 bad rows: `train --bad-rows skip`")
+    assert check.verdict(report).endswith("; 1 sources that can't be read, as said above")
     text = "\n".join(check.lines(report))
     assert "3 good questions of 4, 3 answerable, on 1 paragraphs" in text
     assert "qas[3] (id b): answers[0].answer_start 1 does not point" in text
     assert "repair: off by one" in text
     assert "depot" not in text + json.dumps(report)
+
+
+def test_bad_rows_are_not_spoken_of_where_a_source_cannot_be_read(tmp_path, tokenizer_file):
+    """A row with two faults is one row."""
+    report = check.report([str(tmp_path / "none.json")], [], tokenizer_file, SETTINGS)
+    assert check.verdict(report) == "1 sources that can't be read, as said above"
+    twice = files.qas()[0] | {"question": "", "answers": [{"text": "", "answer_start": 0}]}
+    report = check.report([files.squad(tmp_path / "mine.json", [twice])], [], tokenizer_file, SETTINGS)
+    assert len(report["sources"][0]["bad_rows"]) == 2
+    assert check.verdict(report).startswith("1 bad rows: ")
+    good = check.report([files.squad(tmp_path / "good.json")], [], tokenizer_file, SETTINGS)
+    assert check.verdict(good) == ""
 
 
 @pytest.mark.parametrize(
