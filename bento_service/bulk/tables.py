@@ -7,7 +7,9 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +21,8 @@ JSONL, CSV, PARQUET = "JSON lines", "CSV", "Parquet"
 SUFFIXES = {".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".parquet": PARQUET}
 DELIMITERS = ",;\t"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_HEAD = 1 << 16
+"""Bytes, or characters, in which a format shows."""
 
 TableRow = dict[str, Any] | None
 """None stands for a line that is no row."""
@@ -37,8 +41,8 @@ class Table:
     def _head(self) -> bytes:
         try:
             with self._open_bytes() as stream:
-                return stream.read(1 << 16)
-        except (OSError, EOFError) as error:
+                return stream.read(_HEAD)
+        except (OSError, EOFError, zlib.error) as error:
             raise UnusableRows(f"{self.path}: {getattr(error, 'strerror', None) or 'cannot be unpacked'}") from error
 
     def _text_format(self, head: bytes) -> str:
@@ -47,12 +51,13 @@ class Table:
             raise UnusableRows(f"{self.path} is one JSON list; write one object a line")
         if text.startswith("{"):
             return JSONL
-        self._delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
-        names = next(csv.reader([text.partition("\n")[0]], delimiter=self._delimiter), [])
-        if not {"question", "context"} <= {name.strip() for name in names}:
+        names, self._delimiter = header(text)
+        if not {"question", "context"} <= set(names):
             raise UnusableRows(
                 f"{self.path} is neither JSON lines, nor Parquet, nor CSV whose first line names question and context"
             )
+        if len(set(names)) < len(names):
+            raise UnusableRows(f"{self.path} has columns of the same name; give each a name of its own")
         return CSV
 
     def _open_bytes(self) -> IO[bytes]:
@@ -70,8 +75,10 @@ class Table:
                 yield from _json_rows(lines) if self.format == JSONL else self._csv_rows(lines)
         except UnicodeDecodeError:
             raise UnusableRows(f"{self.path} is not {self._encoding.upper()}; save it as UTF-8") from None
-        except (OSError, EOFError) as error:
-            raise UnusableRows(f"{self.path} cannot be read: {type(error).__name__}") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise UnusableRows(
+                f"{self.path} cannot be read: {type(error).__name__}; was it cut? Copy it again"
+            ) from error
         except csv.Error as error:
             raise UnusableRows(f"{self.path} cannot be read as CSV: {error}; quote texts that hold quotes") from error
 
@@ -81,6 +88,13 @@ class Table:
         for number, row in enumerate(reader, start=1):
             whole = None not in row and None not in row.values()
             yield f"row {number}", {name.strip(): value for name, value in row.items()} if whole else None
+
+
+def header(text: str) -> tuple[list[str], str]:
+    """Return the names of a table's columns, of its first line, and what stands between its cells."""
+    line = re.split("[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0][:_HEAD]  # \r alone ends lines of Excel for Mac
+    delimiter = max(DELIMITERS, key=line.count)
+    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], delimiter
 
 
 def _starts(path: Path, count: int) -> bytes:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.data.rows import ALIASES
+from bento_service.bulk.tables import header
+from training.data.rows import ALIASES, Row
 from training.errors import DataError
 
-GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
+GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -62,6 +63,8 @@ def read(path: Path) -> Rows:
             raise DataError(f"data file {path}: cannot be unpacked as gzip, or was cut; copy it again") from error
     if content.startswith(PARQUET):
         return _read_parquet(path, content)
+    if content.startswith(ZIP):
+        raise DataError(f"data file {path} is an Excel workbook or a ZIP archive; save the table as CSV, or unpack it")
     text = _decode(path, content)
     if not text.strip():
         raise DataError(f"data file {path} is empty, and holds no question")
@@ -75,10 +78,11 @@ def _decode(path: Path, content: bytes) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"data file {path} is not {encoding.upper()}: byte {error.start}; convert it, such as with "
-            "`iconv -f WINDOWS-1252 -t UTF-8`, or save it as UTF-8"
-        ) from None  # the error holds all of the text
+        remedy = "convert it, such as with `iconv -f WINDOWS-1252 -t UTF-8`, or save it as UTF-8"
+        if encoding != "utf-8":
+            remedy = "was it cut? Copy it again, or save it as UTF-8"
+        where = f"data file {path} is not {encoding.upper()}: byte {error.start}"
+        raise DataError(f"{where}; {remedy}") from None  # the error holds all of the text
 
 
 def _read_json(path: Path, text: str) -> Rows:
@@ -200,15 +204,15 @@ def table_row(place: str, row: dict[str, Any]) -> Raw:
 
 
 def _read_table(path: Path, text: str) -> Rows:
-    header = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    names = next(csv.reader([header], delimiter=delimiter), [])
-    known = {ALIASES.get(name.strip().lower(), name.strip().lower()) for name in names}
-    if not {"question", "context"} <= known:
+    names, delimiter = header(text)
+    named = [name.lower() for name in names]
+    if not {"question", "context"} <= {ALIASES.get(name, name) for name in named}:
         raise DataError(
             f"data file {path} is neither JSON nor a table whose first line names the columns question and context; "
             f"{HELP}"
         )
+    if twice := [name for name in (*Row.model_fields, *ALIASES, "answer", "answer_start") if named.count(name) > 1]:
+        raise DataError(f"data file {path} has more than one column {twice[0]}; keep the one that is meant")
     try:
         rows = list(_table(text, delimiter))
     except csv.Error as error:

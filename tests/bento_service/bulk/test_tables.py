@@ -44,6 +44,11 @@ def test_cells_of_other_tables_may_be_parted_by_semicolons_or_tabs(tmp_path):
         assert rows(tmp_path / "rows.csv") == ROWS
 
 
+def test_lines_may_end_as_excel_for_mac_ends_them(tmp_path):
+    (tmp_path / "rows.csv").write_bytes(b'question,context\rWer?,"Ada,\rja"\r')
+    assert rows(tmp_path / "rows.csv") == [{"question": "Wer?", "context": "Ada,\rja"}]
+
+
 def test_what_is_no_row_keeps_its_place(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"question": 1}\n\nnone\n[1]\n')
     found = list(Table(tmp_path / "rows.jsonl").rows())
@@ -74,7 +79,9 @@ def test_half_of_a_surrogate_pair_comes_out_as_json_has_it(tmp_path):
         (b"", "whose first line names question and context"),
         (b'question,context\na,"b\n', "cannot be read as CSV"),
         ('{"question": "Zoë"}'.encode("cp1252"), "is not UTF-8"),
+        (b"question,context,n,n\na,b,1,2\n", "has columns of the same name"),
         (gzip.compress(b"{}" * 99999)[:60], "cannot be"),
+        (gzip.compress(ROWS[0]["context"].encode() * 999)[:20] + b"no deflate" * 9, "cannot be unpacked"),
     ],
 )
 def test_what_cannot_be_read_is_named(content, message, tmp_path):
