@@ -6,13 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import httpx
 
 from bento_service.errors import QuestionTooLong, RemoteError
-from bento_service.reading.reader import Answer, Prepared, Reader
+from bento_service.reading.reader import Prepared, Reader
 from bento_service.schema import AnswerRequest, BatchQuery
 
 BATCH = 16
@@ -30,6 +30,8 @@ RowResult = dict[str, Any]
 """The fields answer, confidence, start_pos and end_pos, or `error` with the reason why there is no answer."""
 Item = TypeVar("Item")
 Pending = TypeVar("Pending")
+_Submitted = tuple[Sequence[RowRequest], "str | tuple[Prepared, Future[Any]]"]
+"""Requests with their pending logits, or the reason why a request cannot be read."""
 
 
 def in_order(
@@ -47,35 +49,42 @@ def local(reader: Reader, requests: Iterable[RowRequest | None]) -> Iterator[Row
     iterator = iter(requests)
     batches = iter(lambda: list(islice(iterator, BATCH)), [])
 
-    def submit(batch: Sequence[RowRequest | None]) -> list[tuple[RowRequest | None, Any]]:
-        return [(request, _submit(reader, request)) for request in batch]
+    def submit(batch: Sequence[RowRequest | None]) -> tuple[Sequence[RowRequest | None], list[_Submitted]]:
+        return batch, _submit(reader, [request for request in batch if request is not None])
 
-    def take(batch: list[tuple[RowRequest | None, Any]]) -> list[RowResult | None]:
-        return [_take(reader, request, pending) for request, pending in batch]
+    def take(pending: tuple[Sequence[RowRequest | None], list[_Submitted]]) -> list[RowResult | None]:
+        batch, submitted = pending
+        results = chain.from_iterable(_take(reader, *part) for part in submitted)
+        return [None if request is None else next(results) for request in batch]
 
     for results in in_order(batches, submit, take, AHEAD):
         yield from results
 
 
-def _submit(reader: Reader, request: RowRequest | None) -> tuple[Prepared, Future[Any]] | RowResult | None:
-    if request is None:
-        return None
+def _submit(reader: Reader, requests: Sequence[RowRequest]) -> list[_Submitted]:
+    """Tokenise requests at once and submit them to the engine; one by one if a question is too long."""
+    if not requests:
+        return []
     try:
-        prepared = reader.prepare(request.to_queries())
+        prepared = reader.prepare([query for request in requests for query in request.to_queries()])
     except QuestionTooLong as error:
-        return {"error": f"{error.error}: {error}"}
-    return prepared, reader.submit(prepared)
+        if len(requests) > 1:
+            return [part for request in requests for part in _submit(reader, [request])]
+        return [(requests, f"{error.error}: {error}")]
+    return [(requests, (prepared, reader.submit(prepared)))]
 
 
-def _take(reader: Reader, request: RowRequest | None, pending: Any) -> RowResult | None:
-    if request is None or isinstance(pending, dict):
-        return pending if request is not None else None
-    prepared, read = pending
-    return _result(request, reader.postprocess(prepared, read.result().logits))
-
-
-def _result(request: RowRequest, answers: list[list[Answer]]) -> RowResult:
-    return request.respond(answers).model_dump(exclude_none=True)
+def _take(
+    reader: Reader, requests: Sequence[RowRequest], read: str | tuple[Prepared, Future[Any]]
+) -> Iterator[RowResult]:
+    if isinstance(read, str):
+        yield {"error": read}
+        return
+    prepared, future = read
+    answers = iter(reader.postprocess(prepared, future.result().logits))
+    for request in requests:
+        response = request.respond([next(answers) for _ in request.to_queries()])
+        yield response.model_dump(exclude_none=True)
 
 
 def remote(url: str, requests: Iterable[RowRequest | None], in_flight: int) -> Iterator[RowResult | None]:

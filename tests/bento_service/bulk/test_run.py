@@ -4,10 +4,13 @@ import json
 
 import pytest
 
+from bento_service import artifact
 from bento_service.bulk import engines
 from bento_service.bulk.run import Task, run
 from bento_service.bulk.tables import Table, write
 from bento_service.errors import UnusableRows
+from bento_service.reading.reader import Query, Reader
+from bento_service.schema import BatchQuery
 
 ROWS = [{"n": i, "question": f"Who is {i}?", "context": f"Zoë 🎪 is {i}. Ada is not."} for i in range(40)]
 
@@ -141,9 +144,6 @@ def test_the_output_has_the_format_of_its_name(name, tmp_path):
 
 
 def test_this_machine_answers_as_the_reader_does_and_says_why_not(tiny_model, tmp_path):
-    from bento_service import artifact
-    from bento_service.reading.reader import Query
-
     reader = artifact.load(tiny_model).reader()
     long = {"n": 40, "question": "why " * 400, "context": "Ada."}
     run(task(tmp_path, [*ROWS, long], skip=True), lambda requests: engines.local(reader, requests))
@@ -154,6 +154,24 @@ def test_this_machine_answers_as_the_reader_does_and_says_why_not(tiny_model, tm
         assert row["confidence"] == pytest.approx(answer.confidence, abs=1e-6)
     assert last["answer"] is None
     assert last["error"].startswith("too_large: the question has")
+
+
+def test_a_batch_is_tokenised_at_once_and_bad_rows_keep_their_places(tiny_model):
+    reader = artifact.load(tiny_model).reader()
+    prepared = []
+
+    class Counting(Reader):
+        def __init__(self):
+            vars(self).update(vars(reader))
+
+        def prepare(self, queries):
+            prepared.append(len(queries))
+            return super().prepare(queries)
+
+    requests = [BatchQuery(question="Who?", context=f"Ada is {i}.") for i in range(engines.BATCH + 1)]
+    results = list(engines.local(Counting(), [None, *requests, None]))
+    assert prepared == [engines.BATCH - 1, 2]
+    assert [result is None for result in results] == [True, *[False] * len(requests), True]
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
