@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest import processes
+from loadtest import processes, questions
 
 ROOT = Path(__file__).parent.parent
 LOCUSTFILE = "loadtest/locustfile.py"
@@ -99,7 +99,12 @@ def _count_errors(errors: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 @contextmanager
 def swarm(host: str, log: Path, workers: int = 1, data: tuple[Path, ...] = ()) -> Iterator[Swarm]:
-    """Run Locust against a host, without users at first. workers: processes that send requests."""
+    """Run Locust against a host, without users at first. workers: processes that send requests.
+
+    Raises ValueError for data that can't be read, which Locust would only write to its log.
+    """
+    if data:
+        questions.load(data, count=1)
     port = processes.free_port()
     words = ["-f", LOCUSTFILE, "--host", host, "--web-host", "127.0.0.1", "--web-port", str(port)]
     words += ["--processes", str(workers)] if workers > 1 else []

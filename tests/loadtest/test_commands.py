@@ -26,3 +26,12 @@ def test_the_help_lists_every_command(capsys):
         main(["--help"])
     listed = re.findall(r"^    (\w+)(?:\s|$)", capsys.readouterr().out, re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)
+
+
+def test_a_bad_row_of_the_data_is_named_before_there_is_load(tmp_path, capsys):
+    data = tmp_path / "mine.jsonl"
+    data.write_text('{"question": "Who?", "context": null, "answers": []}\n')
+    words = ["run", "--url", "http://127.0.0.1:9", "--data", str(data), "--output", str(tmp_path / "out")]
+    assert main(words) == 1
+    assert "mine.jsonl: line 1: context: is null" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "locust.log").exists()
