@@ -56,7 +56,8 @@ class Table:
             raise UnusableRows(
                 f"{self.path} is neither JSON lines, nor Parquet, nor CSV whose first line names question and context"
             )
-        if len(set(names)) < len(names):
+        named = [name for name in names if name]  # Excel writes empty columns without a name
+        if len(set(named)) < len(named):
             raise UnusableRows(f"{self.path} has columns of the same name; give each a name of its own")
         return CSV
 

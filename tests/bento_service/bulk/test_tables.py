@@ -71,6 +71,11 @@ def test_half_of_a_surrogate_pair_comes_out_as_json_has_it(tmp_path):
     assert rows(tmp_path / "rows") == [row | {"note": "c\\ud83d"}]
 
 
+def test_excels_empty_columns_without_a_name_are_no_fault(tmp_path):
+    (tmp_path / "rows").write_bytes(b"question,context,,\na,b,,\n")
+    assert rows(tmp_path / "rows") == [{"question": "a", "context": "b", "": ""}]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
