@@ -34,16 +34,6 @@ def keep_freed_memory() -> None:
         mallopt(trim_threshold, -1)  # never shrink the heap
 
 
-def return_freed_memory() -> None:
-    """Return freed memory to the kernel after all; without glibc, do nothing.
-
-    Batches of different lengths leave gaps between the tensors, and the heap grows with every update.
-    """
-    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if malloc_trim is not None:
-        malloc_trim(0)
-
-
 def multiplies_bf16() -> bool:
     """Return whether the training device has instructions that multiply bfloat16."""
     if torch.cuda.is_available():

@@ -9,13 +9,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import yaml
 from accelerate.utils import extract_model_from_parallel
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from bento_service.reading.tokenization import TextTokenizer
@@ -38,15 +39,18 @@ Measure = Callable[["PreTrainedModel"], dict[str, float]]
 
 SETTINGS_FILE = "settings.yaml"
 TAG_FILE = "tag"
+LENGTH_STEP = 32
+"""Tokens. With few different lengths, tensors fit into the memory of earlier ones, and a long run does not grow."""
 
 
-def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Pad rows to the longest.
+def collate(rows: list[dict[str, Any]], longest: int) -> dict[str, torch.Tensor]:
+    """Pad rows to the next multiple of LENGTH_STEP tokens, at most to the `longest` of all rows.
 
     Returns input_ids, token_type_ids, attention_mask: (batch, seq_len) integers; start_targets, end_targets:
     (batch, seq_len) probabilities.
     """
-    shape = (len(rows), max(row["length"] for row in rows))
+    length = max(row["length"] for row in rows)
+    shape = (len(rows), min(longest, -(-length // LENGTH_STEP) * LENGTH_STEP))
     batch = {name: torch.zeros(shape, dtype=torch.long) for name in ("input_ids", "token_type_ids", "attention_mask")}
     batch |= {name: torch.zeros(shape) for name in ("start_targets", "end_targets")}
     for i, row in enumerate(rows):
@@ -93,13 +97,6 @@ class SpanTrainer(Trainer):
         figures = {f"eval_{name}": value for name, value in self._measure(cast("PreTrainedModel", self.model)).items()}
         self.log(figures)
         return figures
-
-
-class _ReturnMemory(TrainerCallback):
-    """Returns freed memory at every checkpoint, so that a long run does not grow."""
-
-    def on_save(self, *_: Any, **__: Any) -> None:
-        processor.return_freed_memory()
 
 
 def prepare_folder(settings: TrainSettings, data_sha256: str, *, overwrite: bool) -> Path | None:
@@ -190,8 +187,7 @@ def fine_tune(
         args=_arguments(settings, len(rows)),
         train_dataset=rows,
         eval_dataset=rows[:1],  # a placeholder: evaluate() has its own examples
-        data_collator=collate,
-        callbacks=[_ReturnMemory()],
+        data_collator=partial(collate, longest=max(row["length"] for row in rows)),
     )
     if checkpoint is not None:
         logger.info("resuming from %s", checkpoint.name)

@@ -87,7 +87,7 @@ def test_rows_are_padded_to_the_longest():
         }
         for length in (4, 2)
     )
-    batch = collate([long, short])
+    batch = collate([long, short], longest=4)
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert batch["start_targets"].tolist() == [[0.25] * 4, [0.5, 0.5, 0, 0]]
     assert batch["end_targets"].tolist() == [[1, 0, 0, 0], [1, 0, 0, 0]]
