@@ -106,11 +106,7 @@ def _add_evaluate(subparsers: Subparsers) -> None:
     evaluate.set_defaults(command=commands.evaluate_model)
     evaluate.add_argument("tag", nargs="?", default="extractive-qa:latest", help="model in the store (%(default)s)")
     evaluate.add_argument("--data", nargs="+", default=["sample:dev"], help="sources, as for train (%(default)s)")
-    evaluate.add_argument(
-        "--language",
-        choices=LANGUAGES,
-        help="compare answers by MLQA's rules for it (by default as its script says; those of English are SQuAD's)",
-    )
+    evaluate.add_argument("--language", choices=LANGUAGES, help="compare answers by its rules (default: by the script)")
     evaluate.add_argument("--answerable", action="store_true", help="leave out questions that have no answer")
     evaluate.add_argument(
         "--full-precision", action="store_true", help="evaluate the checkpoint instead of the served model"
