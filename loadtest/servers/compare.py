@@ -16,7 +16,7 @@ from bento_service.reading.gpu import CHECKPOINT_SUFFIX
 from loadtest.questions import Question
 from loadtest.servers.drive import Load, drive
 from loadtest.servers.engine import EngineAlone
-from loadtest.servers.server import MODEL, MemorySampler, Server, baseline, service
+from loadtest.servers.server import MODEL, SERVICE, MemorySampler, Server, baseline, service
 from loadtest.servers.targets import targets
 
 SETTLED = 2_000
@@ -159,7 +159,11 @@ def _soak(server: Server, questions: Sequence[Question], count: int) -> dict[str
 
 def table(report: dict[str, Any]) -> str:
     """Return the report as text for a terminal."""
-    engine = ", ".join(f"{count}: {rate:.1f} questions/s" for count, rate in report["engine_alone"].items())
+    rates = {row["concurrency"]: row["rate"] for row in report["rows"] if row["server"] == SERVICE}
+    engine = ", ".join(
+        f"{count}: {rate:.1f} questions/s (the service answers {rates[count] / rate:.2f} of them)"
+        for count, rate in report["engine_alone"].items()
+    )
     lines = [
         f"{report['model']} on {report['cpus']} CPUs, {report['tokens']:.0f} tokens a window",
         f"engine alone, beside the turns of {engine}",
