@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import bentoml
 from bentoml.exceptions import BentoMLException
 
 from bento_service import pipes
@@ -154,6 +155,7 @@ def _count(text: str) -> int:
 def _serve(options: argparse.Namespace) -> int:
     # The first process of a container ignores signals without a handler; uvicorn sets its own handler later.
     signal.signal(signal.SIGTERM, _stop)
+    # Private in BentoML 1.4: `bentoml serve` would add a process that outlives a worker that died.
     from _bentoml_impl.worker.service import main as worker
 
     _resolve(options.bento)  # an error in it is reported before the port is bound
@@ -175,9 +177,7 @@ def _stop(_signal: int, _frame: Any) -> NoReturn:
 
 def _resolve(bento: str) -> tuple[str | None, Any]:
     """Return the tag of the Bento, if it is one, and its stored model, verified."""
-    from _bentoml_impl.loader import load
-
-    service: Any = load(bento)
+    service: Any = bentoml.load(bento)
     return None if service.bento is None else str(service.bento.tag), service.inner.model.resolve()
 
 
