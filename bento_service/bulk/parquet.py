@@ -1,4 +1,4 @@
-"""Parquet files of rows, read and written with pyarrow, where it is installed, some rows at a time."""
+"""Reads and writes Parquet files, some rows at a time. Needs pyarrow."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from bento_service.errors import UnusableRows
 
 READ, WRITTEN = 256, 1000
-"""Rows that are in memory at once."""
+"""Number of rows in memory at once."""
 
 Rows = Callable[[], Iterable[dict[str, Any]]]
-"""Reads rows, as often as it is called."""
+"""Iterates over all rows from the first; can be called several times."""
 
 
 def _pyarrow() -> Any:
-    """Return pyarrow with its module for Parquet. Raises UnusableRows where it is not installed."""
+    """Import pyarrow with its Parquet module. Raises UnusableRows if it is not installed."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -37,12 +37,12 @@ def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"row {number}", row
-    except ValueError as error:  # of pyarrow, too
+    except ValueError as error:  # pyarrow's errors are ValueErrors too
         raise UnusableRows(f"{path} cannot be read as Parquet: {type(error).__name__}") from error
 
 
 def write(path: Path, names: Sequence[str], rows: Rows) -> None:
-    """Write rows, whose types are looked at first. A column of several types is written as text, lists as JSON.
+    """Write rows. The first pass finds the type of each column; a column with several types is written as text.
 
     names: all fields of the rows, in order. Raises UnusableRows for rows that Parquet can't hold.
     """
@@ -67,7 +67,7 @@ def _batches(rows: Rows) -> Iterator[list[dict[str, Any]]]:
 
 
 def _schema(names: Sequence[str], rows: Rows) -> Any:
-    """Return a type for each column that all of its values are of, text where there is none."""
+    """Return the type of each column; text for a column whose values have no common type."""
     pyarrow = _pyarrow()
     types = dict.fromkeys(names, pyarrow.null())
     for batch in _batches(rows):
@@ -76,7 +76,7 @@ def _schema(names: Sequence[str], rows: Rows) -> Any:
 
 
 def _common(before: Any, values: list[Any]) -> Any:
-    """Return the type of a column that is of the type `before` in other rows."""
+    """Return the common type of some values and of a column's earlier values, whose type is `before`."""
     pyarrow = _pyarrow()
     try:
         parts = [pyarrow.schema([("column", part)]) for part in (before, pyarrow.array(values).type)]
@@ -86,7 +86,7 @@ def _common(before: Any, values: list[Any]) -> Any:
 
 
 def _cell(value: Any, is_text: bool) -> Any:
-    """Return a value as it is, or as text that is UTF-8."""
+    """Return a value unchanged, or for a text column as text that UTF-8 can encode; lists become JSON."""
     if value is None or not is_text:
         return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -22,7 +22,7 @@ SUFFIXES = {".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".parquet": PARQUET}
 DELIMITERS = ",;\t"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _HEAD = 1 << 16
-"""Bytes, or characters, in which a format shows."""
+"""Number of bytes, or characters, by which a format is recognised."""
 
 TableRow = dict[str, Any] | None
 """None stands for a line that is no row."""
@@ -92,7 +92,7 @@ class Table:
 
 
 def header(text: str) -> tuple[list[str], str]:
-    """Return the names of a table's columns, of its first line, and what stands between its cells."""
+    """Return the column names in the first line of a table, and the delimiter of its cells."""
     line = re.split("[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0][:_HEAD]  # \r alone ends lines of Excel for Mac
     delimiter = max(DELIMITERS, key=line.count)
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], delimiter

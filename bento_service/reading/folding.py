@@ -1,4 +1,4 @@
-"""A text without what makes no other text of it: case, the form of its letters, kinds of white space. Pure."""
+"""Folds texts for comparison: without case, forms of letters and kinds of white space. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bento_service.reading.words import separate_words
 
 _MEANT = frozenset({"<super>", "<sub>", "<fraction>", "<circle>", "<square>"})
-"""Forms that say something else than the plain one: 10² is not 102."""
+"""Forms whose meaning differs from the plain letter's: 10² is not 102."""
 _SAME = {"‘": "'", "’": "'", "ʼ": "'", "′": "'", "‐": "-", "−": "-"}
 _NOT_PLAIN = re.compile("[^ -~]+")
 _ASCII_SPACES = str.maketrans("\t\n\r", "   ")
@@ -20,15 +20,15 @@ _MAX_CACHED = 20_000
 
 
 class _Folding(dict[int, str]):
-    """What each character (code point) becomes, for `str.translate`: one character or more, never none."""
+    """The folded form of each character (code point), for `str.translate`; at least one character."""
 
     def __missing__(self, code: int) -> str:
-        """Fold a character that was not met before."""
+        """Fold a character, and remember its folded form."""
         character = chr(code)
         form = character
         if unicodedata.decomposition(character).partition(" ")[0] not in _MEANT:
             form = unicodedata.normalize("NFKD", character)
-        # casefold alone capitalises Cherokee
+        # casefold turns Cherokee into capitals
         folded = " " if character.isspace() else _SAME.get(form, form).casefold().lower()
         if len(self) < _MAX_CACHED:
             self[code] = folded
@@ -45,7 +45,7 @@ def _fold(text: str) -> str:
 
 
 class Folded:
-    """A folded text, and where its characters come from."""
+    """A folded text, with the offsets of its characters in the original."""
 
     def __init__(self, original: str) -> None:
         self._original = separate_words(original)
@@ -53,7 +53,7 @@ class Folded:
 
     @cached_property
     def _starts(self) -> NDArray[np.int64] | None:
-        """Where each character of the original begins in the folded text, and the end; None: where it was."""
+        """The folded offset of each original character and of the end; None if all offsets are the same."""
         if len(self.text) == len(self._original):
             return None
         lengths = np.ones(len(self._original), dtype=np.int64)
@@ -62,11 +62,11 @@ class Folded:
         return np.concatenate([[0], np.cumsum(lengths)])
 
     def inside(self, start: int, end: int) -> tuple[int, int]:
-        """Return where a range of the original stands in the folded text."""
+        """Return the range of the folded text that a range of the original becomes."""
         return (start, end) if self._starts is None else (int(self._starts[start]), int(self._starts[end]))
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
-        """Return the range of the original that a range of the folded text comes from; none of both is empty."""
+        """Return the range of the original from which a range of the folded text comes. The range must not be empty."""
         if self._starts is None:
             return start, end
         first, last = np.searchsorted(self._starts, (start, end - 1), side="right") - 1

@@ -202,7 +202,7 @@ def _script(character: str) -> str:
 
 
 def verdict(report: dict[str, Any]) -> str:
-    """Return what keeps a report's sources from being trained on, and what to do; nothing if they can be."""
+    """Return why the sources of a report cannot be used for training, with the remedy; empty if they can."""
     wrong = []
     if report["bad_rows"]:
         wrong += [

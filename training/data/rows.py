@@ -132,7 +132,7 @@ def _parsed(value: Any) -> Any:
 
 
 class _Literal(ast.NodeTransformer):
-    """Takes what numpy prints, such as array(['x'], dtype=object) and np.int64(5), for the value in it."""
+    """Replaces numpy's calls, such as array(['x'], dtype=object) and np.int64(5), by their first argument."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802  # as ast names it
         self.generic_visit(node)
