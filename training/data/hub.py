@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.data.formats import Rows, numbered, choose_split
+from training.data.formats import Rows, choose_split, numbered
 from training.errors import DataError
 
 

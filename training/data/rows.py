@@ -134,7 +134,7 @@ def _parsed(value: Any) -> Any:
 class _Literal(ast.NodeTransformer):
     """Replaces numpy's calls, such as array(['x'], dtype=object) and np.int64(5), by their first argument."""
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802  # as ast names it
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # as ast names it
         self.generic_visit(node)
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
         return node.args[0] if node.args and name in ("array", "int32", "int64", "str_") else node
