@@ -104,7 +104,7 @@ def test_parquet_and_folders_of_save_to_disk_are_read(tmp_path):
         data.load([str(tmp_path / "two")])
 
 
-@pytest.mark.parametrize("text", ["1971)])", "array(['1971'])", "a \"1971\" it's"])
+@pytest.mark.parametrize("text", ["1971)])", "array(['1971'])", 'a "1971" it\'s'])
 @pytest.mark.parametrize("start", ["np.int64(0)", "array(0)", "0"])
 def test_answers_are_read_as_numpy_prints_them_whatever_they_hold(text, start, tmp_path):
     answers = f"{{'text': array([{text!r}],\n      dtype=object), 'answer_start': [{start}]}}"
