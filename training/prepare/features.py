@@ -14,6 +14,7 @@ from bento_service.reading.spans import FloatArray
 from bento_service.reading.tokenization import TextTokenizer
 from bento_service.reading.windows import Window, slide
 from training.data import Example, GoldAnswer
+from training.errors import DataError
 from training.prepare.labels import Label, Shares, key
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def build(
     and at the last token of the span (inclusive). So all answers are used in every epoch, and disagreement is learnt as
     doubt. If a span is not completely inside the window, its share is at NO_ANSWER. A soft label has the weight
     `label_weight` in the targets. `doc_stride` is the overlap in tokens. Questions that are too long for a window are
-    left out and counted in the log.
+    left out and counted in the log. Raises DataError when that leaves none.
     """
     contexts = list(dict.fromkeys(example.context for example in examples))
     context_tokens = dict(zip(contexts, tokenizer.encode(contexts), strict=True))
@@ -60,6 +61,8 @@ def build(
             continue
         label = labels.get(key(example)) if labels else None
         rows += [_row(window, example.answers, label, label_weight) for window in windows]
+    if too_long and not rows:
+        raise DataError(f"no question fits into a window of {max_length} tokens; raise --max-length, or shorten them")
     if too_long:
         logger.warning("%d questions left out: too long for a window of %d tokens", too_long, max_length)
     return rows

@@ -5,6 +5,7 @@ from tokenizers import Tokenizer
 from bento_service.reading.tokenization import TextTokenizer
 from training import data
 from training.data import Example, GoldAnswer
+from training.errors import DataError
 from training.network.train import collate
 from training.prepare import features
 from training.prepare.labels import Label, key
@@ -58,9 +59,15 @@ def test_an_unanswerable_question_points_at_position_0(tokenizer):
 
 
 def test_a_question_too_long_for_a_window_is_left_out_and_counted(tokenizer, caplog):
-    example = Example("1", "why " * 100, "because", (), "T", "s")
-    assert features.build([example], tokenizer, max_length=64, doc_stride=16) == []
+    examples = [Example("1", "why " * 100, "because", (), "T", "s"), Example("2", "why", "because", (), "T", "s")]
+    assert len(features.build(examples, tokenizer, max_length=64, doc_stride=16)) == 1
     assert "1 questions left out" in caplog.text
+
+
+def test_data_of_which_no_question_fits_is_refused(tokenizer):
+    example = Example("1", "why " * 100, "because", (), "T", "s")
+    with pytest.raises(DataError, match="no question fits into a window of 64 tokens; raise --max-length"):
+        features.build([example], tokenizer, max_length=64, doc_stride=16)
 
 
 def test_every_answer_of_the_sample_is_covered_by_its_tokens(tokenizer):
