@@ -117,9 +117,10 @@ class TrainSettings(BaseSettings):
         "(the question does)",
     )
 
-    labels: Path | None = Field(
-        None,
-        description="file of soft labels of the training questions, as `label` writes it",
+    labels: tuple[Path, ...] = Field(
+        (),
+        description="files of soft labels of the training questions, as `label` writes them; where several files "
+        "label a question, their mean is learnt",
     )
     label_weight: float = Field(0.5, ge=0, le=1, description="weight of the soft labels in the training targets")
 

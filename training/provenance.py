@@ -42,16 +42,14 @@ def provenance(
         files = [pretrained.FOLDER / pretrained.WEIGHTS, pretrained.FOLDER / artifact.READER]
         origin["weights_sha256"] = base_models.sha256_of(files)
         lineage["weights_provenance"] = pretrained.provenance()
-    if settings.labels is not None:
+    if settings.labels:
         lineage["labels"] = {
-            "sha256": base_models.sha256_of([settings.labels]),
-            "teacher": labels.teacher(settings.labels),
+            "sha256": base_models.sha256_of(list(settings.labels)),
+            "teachers": [labels.teacher(path) for path in settings.labels],
         }
     values = settings.model_dump(mode="json", exclude={"output_dir"}, exclude_none=True)
     values["base_model"] = name
-    if settings.labels is not None:
-        values["labels"] = settings.labels.name
-    for sources in ("data", "dev_data"):
+    for sources in ("data", "dev_data", "labels"):
         values[sources] = [Path(source).name for source in values[sources]]
     return {
         "base_model": origin,

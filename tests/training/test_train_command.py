@@ -97,8 +97,8 @@ def test_negatives_are_constructed_and_soft_labels_are_learnt(tmp_path, tiny_set
     assert "roc_auc" in metrics["constructed"]["no_answer"]
     provenance = json.loads((served / "provenance.json").read_text())
     assert provenance["data"]["questions"] > 32
-    assert provenance["labels"]["teacher"] == {"model": "teacher:1"}
-    assert provenance["settings"]["labels"] == "labels.jsonl"
+    assert provenance["labels"]["teachers"] == [{"model": "teacher:1"}]
+    assert provenance["settings"]["labels"] == ["labels.jsonl"]
     assert provenance["settings"]["narrowing"] is False
     assert json.loads((served / "reader.json").read_text())["null_shift"] != 0
 

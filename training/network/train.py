@@ -202,7 +202,8 @@ def _check_labels(settings: TrainSettings, labels: Mapping[str, Label], examples
     """Raise DataError when none of the examples has a soft label."""
     labelled = sum(key(example) in labels for example in examples)
     if not labelled:
-        raise DataError(f"{settings.labels} labels no question of {' '.join(settings.data)}; label these, or others")
+        files = " and ".join(map(str, settings.labels))
+        raise DataError(f"no question of {' '.join(settings.data)} is labelled in {files}; label these, or others")
     logger.info("%d questions have soft labels", labelled)
 
 

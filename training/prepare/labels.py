@@ -1,15 +1,15 @@
 """Soft labels: the answer probabilities of a teacher, which is a better stored model, for training questions.
 
 A student learns them in addition to the annotators' spans (knowledge distillation, https://arxiv.org/abs/1503.02531).
-Positions are code points, so that teacher and student may have different tokenizers. The file has one JSON object a
-line: first the teacher, then a label for each question.
+Where several teachers label a question, their mean is learnt. Positions are code points, so that teachers and student
+may have different tokenizers. The file has one JSON object a line: first the teacher, then a label for each question.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,15 +54,37 @@ def teacher(path: Path) -> dict[str, Any]:
     return _read(path, lambda lines: dict(json.loads(next(lines))["teacher"]))
 
 
-def load(path: Path) -> dict[str, Label]:
-    """Return the labels of a file by key. Raises DataError when it is no label file."""
+def load(paths: Sequence[Path]) -> dict[str, Label]:
+    """Return the labels of files by key: the mean of those that the files have of a question.
 
-    def labels(lines: Iterator[str]) -> dict[str, Label]:
-        next(lines)
-        rows = map(json.loads, lines)
-        return {row["key"]: Label(_shares(row["starts"]), _shares(row["ends"])) for row in rows}
+    Raises DataError for a file that is no label file.
+    """
+    labels: dict[str, list[Label]] = {}
+    for path in paths:
+        for name, label in _read(path, _labels).items():
+            labels.setdefault(name, []).append(label)
+    return {name: mean(of_one) for name, of_one in labels.items()}
 
-    return _read(path, labels)
+
+def mean(labels: Sequence[Label]) -> Label:
+    """Return the mean of a question's labels. Its probability of no answer is then the mean of theirs, too."""
+    if len(labels) == 1:
+        return labels[0]
+    return Label(*(_mean_shares([(label.starts, label.ends)[side] for label in labels]) for side in (0, 1)))
+
+
+def _mean_shares(sides: Sequence[Shares]) -> Shares:
+    sums: dict[int, float] = {}
+    for shares in sides:
+        for position, share in shares:
+            sums[position] = sums.get(position, 0.0) + share
+    return tuple((position, total / len(sides)) for position, total in sorted(sums.items()))
+
+
+def _labels(lines: Iterator[str]) -> dict[str, Label]:
+    next(lines)
+    rows = map(json.loads, lines)
+    return {row["key"]: Label(_shares(row["starts"]), _shares(row["ends"])) for row in rows}
 
 
 def _read(path: Path, parse: Callable[[Iterator[str]], Parsed]) -> Parsed:

@@ -1,3 +1,6 @@
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -36,12 +39,26 @@ def test_a_label_file_that_was_cut_goes_on_and_another_teachers_is_refused(tiny_
     path.write_text("".join(whole[:-1]) + whole[-1][:20])
     labels.write(path, teacher, reader, examples)
     assert path.read_text().splitlines(keepends=True)[:5] == whole
-    loaded = labels.load(path)
+    loaded = labels.load([path])
     assert set(loaded) == {labels.key(example) for example in examples}
     for label in loaded.values():
         assert 0.5 < sum(share for _, share in label.starts) < 1.001
     with pytest.raises(DataError, match="not of this teacher"):
         labels.write(path, {"model": "m:2"}, reader, examples)
+
+
+def test_a_question_of_several_teachers_has_the_mean_of_their_labels(tmp_path):
+    rows: list[list[dict[str, Any]]] = [
+        [{"key": "both", "starts": [[4, 0.5], [9, 0.25]], "ends": [[8, 0.5]]}, {"key": "a", "starts": [], "ends": []}],
+        [{"key": "both", "starts": [[9, 1.0]], "ends": []}],
+    ]
+    paths = [tmp_path / "first.jsonl", tmp_path / "second.jsonl"]
+    for path, lines in zip(paths, rows, strict=True):
+        path.write_text("\n".join(json.dumps(line) for line in [{"teacher": {"model": path.stem}}, *lines]))
+    loaded = labels.load(paths)
+    assert loaded.keys() == {"both", "a"}
+    assert loaded["both"] == labels.Label(((4, 0.25), (9, 0.625)), ((8, 0.25),))
+    assert loaded["a"] == labels.Label((), ())
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"teacher": {}}\n{"key": 1}', "\0"])
@@ -50,22 +67,22 @@ def test_a_file_that_holds_no_labels_is_refused_by_name(content, tmp_path):
     if content is not None:
         path.write_text(content)
     with pytest.raises(DataError, match=r"label file .*labels\.jsonl"):
-        (labels.teacher(path), labels.load(path))
+        (labels.teacher(path), labels.load([path]))
 
 
 def test_the_command_labels_every_question_and_says_which_model_did(tiny_store, tiny_model, tmp_path):
     path = tmp_path / "new" / "labels.jsonl"
     tag = f"extractive-qa:{tiny_model.name}"
     training_command("label", tag, "--data", "sample:dev", "--output", str(path), home=tiny_store)
-    assert labels.load(path).keys() == {labels.key(example) for example in data.load(["sample:dev"])}
+    assert labels.load([path]).keys() == {labels.key(example) for example in data.load(["sample:dev"])}
     assert labels.teacher(path)["model"] == tag
 
 
 def test_labels_of_other_questions_are_refused(tiny_base, tokenizer_file, tmp_path):
     path = tmp_path / "labels.jsonl"
-    settings = config.load(None, {"base_model": str(tiny_base), "labels": path, "output_dir": tmp_path / "run"})
+    settings = config.load(None, {"base_model": str(tiny_base), "labels": [path], "output_dir": tmp_path / "run"})
     loaded = {"0" * 32: labels.Label((), ())}
-    with pytest.raises(DataError, match=r"labels\.jsonl labels no question of sample:train"):
+    with pytest.raises(DataError, match=r"no question of sample:train is labelled in .*labels\.jsonl"):
         fine_tune(
             settings,
             base.find(str(tiny_base)),
