@@ -34,7 +34,10 @@ def provenance(
     train_examples: list[Example],
     dev_examples: list[Example],
 ) -> dict[str, Any]:
-    """Return all inputs of a training run. Files have no folders, which may be private."""
+    """Return all inputs of a training run. Files have no folders, which may be private.
+
+    Raises DataError when a label file is none.
+    """
     name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
     origin: dict[str, Any] = {"name": name, "sha256": base.sha256}
     lineage: dict[str, Any] = {}
@@ -43,10 +46,8 @@ def provenance(
         origin["weights_sha256"] = base_models.sha256_of(files)
         lineage["weights_provenance"] = pretrained.provenance()
     if settings.labels:
-        lineage["labels"] = {
-            "sha256": base_models.sha256_of(list(settings.labels)),
-            "teachers": [labels.teacher(path) for path in settings.labels],
-        }
+        teachers = [labels.teacher(path) for path in settings.labels]
+        lineage["labels"] = {"sha256": base_models.sha256_of(list(settings.labels)), "teachers": teachers}
     values = settings.model_dump(mode="json", exclude={"output_dir"}, exclude_none=True)
     values["base_model"] = name
     for sources in ("data", "dev_data", "labels"):

@@ -2,8 +2,12 @@
 
 import shutil
 
+import pytest
+
 from tests.commands import training_command
-from training import provenance
+from training import config, provenance
+from training.errors import DataError
+from training.network import base
 
 NOW = {
     "base_model": {"name": "minilm", "sha256": "1"},
@@ -30,6 +34,12 @@ def test_what_has_changed_is_named():
         "dropout (0.1 -> None)",
         "torch (None -> 2.13.0)",
     ]
+
+
+def test_a_label_file_that_is_missing_is_named(tiny_base, tmp_path):
+    settings = config.load(None, {"base_model": str(tiny_base), "labels": [tmp_path / "labels.jsonl"]})
+    with pytest.raises(DataError, match=r"label file .*labels\.jsonl: No such file"):
+        provenance.provenance(settings, base.find(str(tiny_base)), [], [])
 
 
 def test_code_is_what_the_modules_that_training_imports_say(tmp_path, monkeypatch):
