@@ -36,7 +36,7 @@ def provenance(
 ) -> dict[str, Any]:
     """Return all inputs of a training run. Files have no folders, which may be private.
 
-    Raises DataError when a label file is none.
+    Raises DataError for a missing label file, or one that is not a label file.
     """
     name = base.folder.name if Path(settings.base_model).is_dir() else settings.base_model
     origin: dict[str, Any] = {"name": name, "sha256": base.sha256}

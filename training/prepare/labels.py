@@ -57,7 +57,7 @@ def teacher(path: Path) -> dict[str, Any]:
 def load(paths: Sequence[Path]) -> dict[str, Label]:
     """Return the labels of files by key: the mean of those that the files have of a question.
 
-    Raises DataError for a file that is no label file.
+    Raises DataError for a file that is not a label file.
     """
     labels: dict[str, list[Label]] = {}
     for path in paths:
@@ -70,7 +70,7 @@ def mean(labels: Sequence[Label]) -> Label:
     """Return the mean of a question's labels. Its probability of no answer is then the mean of theirs, too."""
     if len(labels) == 1:
         return labels[0]
-    return Label(*(_mean_shares([(label.starts, label.ends)[side] for label in labels]) for side in (0, 1)))
+    return Label(_mean_shares([label.starts for label in labels]), _mean_shares([label.ends for label in labels]))
 
 
 def _mean_shares(sides: Sequence[Shares]) -> Shares:
